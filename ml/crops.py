@@ -1,0 +1,180 @@
+"""Hip crops: the head-centred, right-looking window that the network sees, and the way back to the original grid."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ml.dicom.volume import Volume
+
+CROP_ROWS, CROP_COLUMNS = 128, 160
+CROP_SPACING_MM = 0.78125
+NORMALISE_REACH_MM = 35.0  # slices farther from the head than this do not set the intensity scale
+SIDES = ("right", "left")
+
+Array = npt.NDArray[np.float32]
+Point = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Box:
+    """The crop's outline on one slice in (row, column) indices of the Volume; the edges are those of the outer pixels."""
+
+    row_min: float
+    row_max: float
+    column_min: float
+    column_max: float
+
+
+def centre_index(volume: Volume, centre_mm: Point) -> npt.NDArray[np.float64]:
+    """Row and column of the foot of the perpendicular from a point to each slice.
+
+    Parameters
+    ----------
+    centre_mm : LPS position in mm
+
+    Returns
+    -------
+    float64, shape (slice, 2)
+        (row, column), not rounded. Constant over the slices unless the stack is sheared.
+    """
+    point = np.asarray(centre_mm, np.float64)
+    origins = volume.to_lps([(i, 0, 0) for i in range(volume.pixels.shape[0])])
+    in_plane = volume.affine[:3, 1:3]  # mm per row step, mm per column step; at right angles (PS3.3 C.7.6.2.1.1)
+    return np.asarray((point - origins) @ in_plane / (in_plane**2).sum(axis=0))
+
+
+def distance_mm(volume: Volume, centre_mm: Point) -> npt.NDArray[np.float64]:
+    """Distance of a point to the plane of each slice in mm, shape (slice,), signed: positive for slices behind it."""
+    in_plane = volume.affine[:3, 1:3]
+    normal = np.cross(in_plane[:, 0], in_plane[:, 1])
+    normal /= np.linalg.norm(normal)
+    if normal @ volume.affine[:3, 0] < 0:
+        normal = -normal
+    origins = volume.to_lps([(i, 0, 0) for i in range(volume.pixels.shape[0])])
+    return np.asarray((origins - np.asarray(centre_mm)) @ normal)
+
+
+def box(volume: Volume, centre_mm: Point) -> Box:
+    """Outline of the crop around a head centre, on the slice nearest to it."""
+    nearest = int(np.argmin(np.abs(distance_mm(volume, centre_mm))))
+    row, column = centre_index(volume, centre_mm)[nearest]
+    half_rows = CROP_ROWS * CROP_SPACING_MM / volume.spacing_mm[1] / 2
+    half_columns = CROP_COLUMNS * CROP_SPACING_MM / volume.spacing_mm[2] / 2
+    return Box(row - half_rows, row + half_rows, column - half_columns, column + half_columns)
+
+
+def extract(
+    volume: Volume,
+    centre_mm: Point,
+    side: str,
+    array: npt.NDArray | None = None,
+    shape: tuple[int, int] = (CROP_ROWS, CROP_COLUMNS),
+) -> Array:
+    """The hip's crop of each slice, as a right hip.
+
+    Parameters
+    ----------
+    volume : Volume
+    centre_mm : LPS position of the femoral head's centre
+    side : "right" or "left"
+        A left hip is mirrored.
+    array : shape (slice, row, column), optional
+        What to cut instead of the volume's pixels (a mask plane, say).
+    shape : (rows, columns) of the crop
+
+    Returns
+    -------
+    float32, shape (slice, rows, columns)
+        Linear interpolation, averaging where the volume is finer than the crop; 0 outside the image.
+    """
+    source = volume.pixels if array is None else array
+    crops = np.zeros((source.shape[0], *shape), np.float32)
+    for index, (rows, columns) in enumerate(_crop_positions(volume, centre_mm, side, shape)):
+        by_row = _weights(rows, source.shape[1])
+        by_column = _weights(columns, source.shape[2])
+        crops[index] = by_row @ np.asarray(source[index], np.float32) @ by_column.T
+    return crops
+
+
+def restore(planes: Array, volume: Volume, centre_mm: Point, side: str) -> Array:
+    """Label maps of a crop laid back on the grid of the volume: the inverse of `extract`.
+
+    Parameters
+    ----------
+    planes : float32, shape (label, slice, 128, 160)
+
+    Returns
+    -------
+    float32, shape (label, slice, row, column)
+        Linear interpolation; 0 outside the crop.
+    """
+    n_rows, n_columns = volume.pixels.shape[1:]
+    restored = np.zeros((*planes.shape[:2], n_rows, n_columns), np.float32)
+    for index, (rows, columns) in enumerate(_crop_positions(volume, centre_mm, side, planes.shape[2:])):
+        by_row = _weights(_inverted(rows, n_rows), planes.shape[2])
+        by_column = _weights(_inverted(columns, n_columns), planes.shape[3])
+        restored[:, index] = by_row @ planes[:, index] @ by_column.T
+    return restored
+
+
+def normalise(crops: Array, is_near: npt.NDArray[np.bool_] | None = None) -> Array:
+    """Crops of one hip on one intensity scale: median 0, the distance from the 5th to the 95th percentile 1.
+
+    Parameters
+    ----------
+    crops : float32, shape (slice, row, column)
+    is_near : bool, shape (slice,), optional
+        The slices whose pixels set the scale; all where none is true.
+
+    Returns
+    -------
+    float32, same shape, between -3 and 6
+
+    Notes
+    -----
+    Pixels of exactly 0 (outside the image, masked air) do not take part. Multiplying all intensities by a positive
+    constant changes nothing. A flat stack becomes 0.
+    """
+    sample = crops[is_near] if is_near is not None and is_near.any() else crops
+    sample = sample[sample != 0]
+    if sample.size == 0:
+        return np.zeros_like(crops)
+    low, middle, high = np.percentile(sample, (5, 50, 95))
+    spread = high - low
+    if not np.isfinite(spread) or spread <= 0:
+        return np.zeros_like(crops)
+    scaled = (crops - np.float32(middle)) / np.float32(spread)
+    return np.clip(scaled, -3, 6).astype(np.float32)
+
+
+def normalised_crops(volume: Volume, centre_mm: Point, side: str) -> Array:
+    """What the network sees of a hip, shape (slice, 128, 160)."""
+    is_near = np.abs(distance_mm(volume, centre_mm)) <= NORMALISE_REACH_MM
+    return normalise(extract(volume, centre_mm, side), is_near)
+
+
+def _crop_positions(
+    volume: Volume, centre_mm: Point, side: str, shape: tuple[int, ...]
+) -> list[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]:
+    """Volume row of each crop row and volume column of each crop column, for each slice."""
+    if side not in SIDES:
+        raise ValueError(f"side is {side!r}; it must be 'right' or 'left'")
+    rows = (np.arange(shape[0]) - (shape[0] - 1) / 2) * CROP_SPACING_MM / volume.spacing_mm[1]
+    columns = (np.arange(shape[1]) - (shape[1] - 1) / 2) * CROP_SPACING_MM / volume.spacing_mm[2]
+    if side == "left":
+        columns = -columns
+    return [(row + rows, column + columns) for row, column in centre_index(volume, centre_mm)]
+
+
+def _inverted(positions: npt.NDArray[np.float64], size: int) -> npt.NDArray[np.float64]:
+    """Where each of `size` pixels lies in an evenly spaced list of positions."""
+    step = positions[1] - positions[0]
+    return np.asarray((np.arange(size) - positions[0]) / step)
+
+
+def _weights(positions: npt.NDArray[np.float64], size: int) -> Array:
+    """Weights, shape (position, size), of a triangle filter: linear interpolation, wider where samples are dropped."""
+    width = max(1.0, abs(float(positions[1] - positions[0])))
+    weights = np.clip(1 - np.abs(positions[:, None] - np.arange(size)) / width, 0, None)
+    return np.asarray(weights / width, np.float32)

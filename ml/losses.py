@@ -1,0 +1,44 @@
+"""The loss of training: soft Dice and binary cross-entropy, over the labels that were annotated."""
+
+from torch import Tensor
+from torch.nn import functional
+
+DICE_SMOOTHING = 1.0
+
+
+def dice_loss(logits: Tensor, targets: Tensor, annotated: Tensor | None = None) -> Tensor:
+    """One minus the soft Dice of each label over the whole batch, averaged over the labels.
+
+    Parameters
+    ----------
+    logits, targets : float, shape (B, L, H, W)
+    annotated : bool or float, shape (B, L), optional
+        Labels that were not annotated take no part.
+
+    Returns
+    -------
+    scalar, 0 (perfect) to 1
+    """
+    probabilities = logits.sigmoid()
+    if annotated is not None:
+        weights = annotated.to(logits.dtype)[:, :, None, None]
+        probabilities, targets = probabilities * weights, targets * weights
+    axes = (0, 2, 3)
+    overlap = 2 * (probabilities * targets).sum(axes) + DICE_SMOOTHING
+    total = probabilities.sum(axes) + targets.sum(axes) + DICE_SMOOTHING
+    return (1 - overlap / total).mean()
+
+
+def cross_entropy(logits: Tensor, targets: Tensor, annotated: Tensor | None = None) -> Tensor:
+    """Mean binary cross-entropy over all pixels of the annotated labels; 0 where none is annotated."""
+    values = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+    if annotated is None:
+        return values.mean()
+    weights = annotated.to(logits.dtype)[:, :, None, None].expand_as(values)
+    return (values * weights).sum() / weights.sum().clamp(min=1)
+
+
+def segmentation_loss(logits: Tensor, targets: Tensor, annotated: Tensor | None = None) -> Tensor:
+    """Dice loss plus binary cross-entropy, computed in float32 whatever the precision of the network."""
+    logits, targets = logits.float(), targets.float()
+    return dice_loss(logits, targets, annotated) + cross_entropy(logits, targets, annotated)
