@@ -18,7 +18,7 @@ Point = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Box:
-    """The crop's outline on one slice in (row, column) indices of the Volume; the edges are those of the outer pixels."""
+    """Outline of the crop on one slice, in (row, column) indices of the Volume."""
 
     row_min: float
     row_max: float
