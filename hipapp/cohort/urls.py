@@ -1,0 +1,6 @@
+"""Addresses of cohort."""
+
+from django.urls import URLPattern
+
+app_name = "cohort"
+urlpatterns: list[URLPattern] = []

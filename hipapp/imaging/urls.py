@@ -1,0 +1,6 @@
+"""Addresses of imaging."""
+
+from django.urls import URLPattern
+
+app_name = "imaging"
+urlpatterns: list[URLPattern] = []

@@ -1,0 +1,32 @@
+"""The sweeper: a thread of each worker's main process that looks for lost jobs at the start and then regularly."""
+
+import logging
+import threading
+
+from celery.signals import worker_ready
+from django.conf import settings
+from django.db import close_old_connections, connection
+
+from hipapp.jobs.services import sweep
+
+log = logging.getLogger(__name__)
+
+
+@worker_ready.connect
+def start_sweeper(**_: object) -> None:
+    """Start sweeping once a worker is up."""
+    threading.Thread(target=_sweep_forever, name="sweeper", daemon=True).start()
+
+
+def _sweep_forever() -> None:
+    pause = threading.Event()
+    while True:
+        try:
+            close_old_connections()
+            if n := sweep():
+                log.info("sweeper sent %s jobs again", n)
+        except Exception:  # the database may be away for a while; the next round tries again
+            log.exception("sweeper could not look for lost jobs")
+        finally:
+            connection.close()
+        pause.wait(settings.JOB_SWEEP_S)

@@ -1,0 +1,6 @@
+"""Addresses of reading."""
+
+from django.urls import URLPattern
+
+app_name = "reading"
+urlpatterns: list[URLPattern] = []

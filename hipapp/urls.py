@@ -1,0 +1,15 @@
+"""All addresses, by app."""
+
+from django.urls import include, path
+
+urlpatterns = [
+    path("", include("hipapp.home.urls")),
+    path("accounts/", include("hipapp.accounts.urls")),
+    path("jobs/", include("hipapp.jobs.urls")),
+    path("", include("hipapp.clinic.urls")),
+    path("", include("hipapp.imaging.urls")),
+    path("", include("hipapp.reading.urls")),
+    path("", include("hipapp.followup.urls")),
+    path("cohort/", include("hipapp.cohort.urls")),
+    path("api/", include("hipapp.api.urls")),
+]
