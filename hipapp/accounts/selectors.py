@@ -1,0 +1,31 @@
+"""People and centres as an administrator may see them."""
+
+from django.db.models import Q, QuerySet
+
+from hipapp.accounts.models import Centre, User
+from hipapp.accounts.permissions import Act, centres_for
+
+
+def managed_centres(user: User) -> QuerySet[Centre]:
+    """All centres where the person is administrator, the inactive ones too."""
+    return Centre.objects.filter(memberships__user=user, memberships__role="administrator").distinct()
+
+
+def managed_people(user: User) -> QuerySet[User]:
+    """People who have a role at a centre the person administers, and people without any role."""
+    centres = managed_centres(user)
+    return (
+        User.objects.filter(Q(memberships__centre__in=centres) | Q(memberships=None))
+        .prefetch_related("memberships__centre")
+        .distinct()
+    )
+
+
+def roles_of(user: User) -> set[str]:
+    """The roles a person has at any active centre."""
+    return set(user.memberships.filter(centre__is_active=True).values_list("role", flat=True))
+
+
+def viewable_centres(user: User) -> QuerySet[Centre]:
+    """Centres whose patients the person may see."""
+    return centres_for(user, Act.VIEW_PATIENTS)
