@@ -2,7 +2,10 @@
 
 from django.urls import include, path
 
+from hipapp.core.health import healthz
+
 urlpatterns = [
+    path("healthz", healthz, name="healthz"),
     path("", include("hipapp.home.urls")),
     path("accounts/", include("hipapp.accounts.urls")),
     path("jobs/", include("hipapp.jobs.urls")),

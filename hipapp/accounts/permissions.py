@@ -40,9 +40,7 @@ def centres_for(user: User, act: Act) -> QuerySet[Centre]:
     """Active centres at which the person's roles allow the act."""
     if not user.is_active:
         return Centre.objects.none()
-    return Centre.objects.filter(
-        is_active=True, memberships__user=user, memberships__role__in=ALLOWED[act]
-    ).distinct()
+    return Centre.objects.filter(is_active=True, memberships__user=user, memberships__role__in=ALLOWED[act]).distinct()
 
 
 def can(user: User, act: Act, centre: Centre | None = None) -> bool:

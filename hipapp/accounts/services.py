@@ -88,9 +88,9 @@ def take_role(actor: User, membership: Membership) -> None:
     """Take a role away; a centre always keeps one active administrator."""
     require(actor, Act.MANAGE, membership.centre)
     if membership.role == Role.ADMINISTRATOR:
-        others = Membership.objects.filter(
-            centre=membership.centre, role=Role.ADMINISTRATOR, user__is_active=True
-        ).exclude(pk=membership.pk)
+        others = Membership.objects.filter(centre=membership.centre, role=Role.ADMINISTRATOR, user__is_active=True).exclude(
+            pk=membership.pk
+        )
         if not others.exists():
             raise ConflictError(
                 f"{membership.centre} would have no administrator left. Make somebody else one first.", code="last_admin"

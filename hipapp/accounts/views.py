@@ -62,9 +62,7 @@ def people(request: HttpRequest) -> HttpResponse:
     query = request.GET.get("q", "").strip()[:100]
     rows = managed_people(request.user)
     if query:
-        rows = rows.filter(
-            Q(username__icontains=query) | Q(first_name__icontains=query) | Q(last_name__icontains=query)
-        )
+        rows = rows.filter(Q(username__icontains=query) | Q(first_name__icontains=query) | Q(last_name__icontains=query))
     page = Paginator(rows, 50).get_page(request.GET.get("page"))
     return render(request, "accounts/people.html", {"page": page, "query": query})
 

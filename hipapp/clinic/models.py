@@ -48,7 +48,9 @@ class Patient(models.Model):
         BOTH = "both", "Both hips"
 
     centre = models.ForeignKey("accounts.Centre", on_delete=models.PROTECT, related_name="patients")
-    study_code = models.CharField(max_length=20, unique=True, help_text="Pseudonym under which the patient is shown, e.g. XJ-0142")
+    study_code = models.CharField(
+        max_length=20, unique=True, help_text="Pseudonym under which the patient is shown, e.g. XJ-0142"
+    )
     sex = models.CharField(max_length=1, choices=Sex.choices, blank=True, help_text="Sex")
     birth_year = models.PositiveSmallIntegerField(
         null=True, blank=True, validators=[MinValueValidator(1900), MaxValueValidator(2100)], help_text="Year of birth"
@@ -151,9 +153,15 @@ class Assessment(models.Model):
     basdai = computed_field("BASDAI, 0–10 (Garrett 1994)")
     asdas_crp = computed_field("ASDAS-CRP (Lukas 2009; CRP floor 2 mg/L)")
     asdas_esr = computed_field("ASDAS-ESR (Lukas 2009)")
-    asdas_form = models.CharField(max_length=12, blank=True, editable=False, help_text="Coefficients of the ASDAS: 3-decimal or 2-decimal")
-    formula_version = models.CharField(max_length=20, blank=True, editable=False, help_text="Version of the formulas that computed the indices")
-    warnings = models.JSONField(default=list, blank=True, editable=False, help_text="Remarks of the formulas: floor used, missing item, suspect value")
+    asdas_form = models.CharField(
+        max_length=12, blank=True, editable=False, help_text="Coefficients of the ASDAS: 3-decimal or 2-decimal"
+    )
+    formula_version = models.CharField(
+        max_length=20, blank=True, editable=False, help_text="Version of the formulas that computed the indices"
+    )
+    warnings = models.JSONField(
+        default=list, blank=True, editable=False, help_text="Remarks of the formulas: floor used, missing item, suspect value"
+    )
     updated_at = models.DateTimeField(auto_now=True)
 
     def __str__(self) -> str:
@@ -182,7 +190,9 @@ class HipExamination(models.Model):
     leg_difference_under_3_2_cm = models.BooleanField(null=True, blank=True, help_text="Leg length difference below 3.2 cm")
     flexion_deg = models.PositiveSmallIntegerField(null=True, blank=True, help_text="Flexion, degrees")
     abduction_deg = models.PositiveSmallIntegerField(null=True, blank=True, help_text="Abduction, degrees")
-    external_rotation_deg = models.PositiveSmallIntegerField(null=True, blank=True, help_text="External rotation in extension, degrees")
+    external_rotation_deg = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text="External rotation in extension, degrees"
+    )
     adduction_deg = models.PositiveSmallIntegerField(null=True, blank=True, help_text="Adduction, degrees")
     harris = computed_field("Harris hip score, 0–100, higher is better (Harris 1969)")
     grade = models.CharField(max_length=10, blank=True, editable=False, help_text="poor, fair, good or excellent")

@@ -22,6 +22,10 @@ class Upload(models.Model):
     centre = models.ForeignKey("accounts.Centre", on_delete=models.PROTECT, related_name="uploads")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="uploads")
     visit = models.ForeignKey("clinic.Visit", null=True, blank=True, on_delete=models.SET_NULL, related_name="uploads")
+    patient = models.ForeignKey(
+        "clinic.Patient", null=True, blank=True, on_delete=models.SET_NULL, related_name="uploads",
+        help_text="Set where the visit is to be the one on the day of the study",
+    )
     job = models.OneToOneField("jobs.Job", null=True, blank=True, on_delete=models.SET_NULL, related_name="upload")
     state = models.CharField(max_length=10, choices=State.choices, default=State.RECEIVING)
     n_files = models.PositiveIntegerField(default=0)
@@ -50,14 +54,31 @@ class Study(models.Model):
     study_uid = models.CharField(max_length=64, help_text="Study Instance UID after the keyed remapping")
     state = models.CharField(max_length=5, choices=State.choices, default=State.READY)
     intended_visit = models.ForeignKey(
-        "clinic.Visit", null=True, blank=True, on_delete=models.SET_NULL, related_name="held_studies",
+        "clinic.Visit",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="held_studies",
         help_text="The visit chosen at upload while the study is held",
     )
+    intended_patient = models.ForeignKey(
+        "clinic.Patient", null=True, blank=True, on_delete=models.SET_NULL, related_name="held_studies",
+        help_text="The patient chosen at upload while the study is held",
+    )
     held_reasons = models.JSONField(default=list, help_text="Why it is held, in words without values: 'birth date differs'")
+    decision = models.CharField(max_length=300, blank=True, help_text="Why a person attached it in spite of that; no names")
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="decided_studies"
+    )
     acquired_at = models.DateTimeField(null=True, blank=True, help_text="Date and time of acquisition")
     description = models.CharField(max_length=120, blank=True, help_text="Cleaned study description")
     chosen_series = models.ForeignKey(
-        "Series", null=True, blank=True, on_delete=models.SET_NULL, related_name="chosen_for", help_text="The series that is scored"
+        "Series",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="chosen_for",
+        help_text="The series that is scored",
     )
     is_sequence_overridden = models.BooleanField(
         default=False, help_text="A radiologist had a series scored although it is not fluid-sensitive and fat-suppressed"
@@ -113,7 +134,13 @@ class Series(models.Model):
     n_slices = models.PositiveSmallIntegerField()
     spacing_mm = models.JSONField(default=list, help_text="(slice, row, column) in mm")
     tags = models.JSONField(default=dict, help_text="Identity-free acquisition parameters")
-    why = models.CharField(max_length=500, blank=True, help_text="Why it is, or isn't, the one to score")
+    slices = models.JSONField(
+        default=list, help_text="In Volume order: SOP Instance UID, frame, transpose, flip_rows, flip_columns of each slice"
+    )
+    window = models.JSONField(default=list, help_text="(lowest, highest) intensity shown, after Modality LUT")
+    code = models.CharField(max_length=30, blank=True, help_text="Why it can't be scored; empty where it can")
+    why = models.CharField(max_length=500, blank=True, help_text="Why it is, or isn't, the one to score, in words")
+    is_superseded = models.BooleanField(default=False, help_text="Later files of the study changed the stack; kept for its scores")
 
     class Meta:
         ordering = ["study", "series_uid", "stack"]
@@ -132,7 +159,7 @@ class Instance(models.Model):
     sop_uid = models.CharField(max_length=64, help_text="SOP Instance UID after the keyed remapping")
     pixel_sha256 = models.CharField(max_length=64, help_text="Of the pixel data as received")
     path = models.CharField(max_length=200, help_text="Within the private storage, by content")
-    n_bytes = models.PositiveIntegerField()
+    n_bytes = models.PositiveBigIntegerField()
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["study", "sop_uid"], name="one_instance_once")]

@@ -78,10 +78,10 @@ def cancel_job(job: Job) -> Job:
 
 
 def send(job: Job) -> bool:
-    """Hand a message for the job to the broker; False (and a log line) when the broker can't be reached: the sweeper sends again."""
+    """Hand a message for the job to the broker; False (and a log line) when the broker is away: the sweeper sends again."""
     try:
         current_app.send_task(job.task, kwargs={"job_id": str(job.pk)}, queue=job.queue, retry=False)
-    except Exception:  # noqa: BLE001  every transport has errors of its own; the row keeps the work
+    except Exception:  # every transport has errors of its own; the row keeps the work
         log.warning("job %s could not be sent; the sweeper will send it again", job.pk, exc_info=True)
         return False
     Job.objects.filter(pk=job.pk).update(sent_at=timezone.now())
@@ -117,9 +117,7 @@ def claim(job_id: uuid.UUID | str) -> Job | None:
 
 def renew_lease(job_id: uuid.UUID, attempt: int) -> bool:
     """Prolong the lease; False when the job is no longer this attempt's (cancelled or taken over)."""
-    return bool(
-        _mine(job_id, attempt).update(lease_expires_at=timezone.now() + timedelta(seconds=settings.JOB_LEASE_S))
-    )
+    return bool(_mine(job_id, attempt).update(lease_expires_at=timezone.now() + timedelta(seconds=settings.JOB_LEASE_S)))
 
 
 def report_progress(job_id: uuid.UUID, attempt: int, percent: int, message: str) -> bool:
@@ -136,17 +134,13 @@ def report_progress(job_id: uuid.UUID, attempt: int, percent: int, message: str)
 def finish(job_id: uuid.UUID, attempt: int, message: str) -> bool:
     """End the job as done, if the attempt is still the one that holds it."""
     return bool(
-        _mine(job_id, attempt).update(
-            state=Job.State.SUCCEEDED, progress=100, message=message[:300], finished_at=timezone.now()
-        )
+        _mine(job_id, attempt).update(state=Job.State.SUCCEEDED, progress=100, message=message[:300], finished_at=timezone.now())
     )
 
 
 def fail(job_id: uuid.UUID, attempt: int, message: str) -> bool:
     """End the job as failed with a sentence for the user, if the attempt is still the one that holds it."""
-    return bool(
-        _mine(job_id, attempt).update(state=Job.State.FAILED, message=message[:300], finished_at=timezone.now())
-    )
+    return bool(_mine(job_id, attempt).update(state=Job.State.FAILED, message=message[:300], finished_at=timezone.now()))
 
 
 def release(job_id: uuid.UUID, attempt: int) -> None:

@@ -1,4 +1,4 @@
-"""HIMRISS as readers give it. For now totals taken down by hand; the reading by regions comes beside it, never mixed with it unseen."""
+"""HIMRISS as readers give it. For now totals taken down by hand; a reading by regions is never mixed with them unseen."""
 
 import pghistory
 from django.conf import settings
@@ -10,7 +10,7 @@ from hipapp.clinic.models import Side
 
 @pghistory.track()
 class Read(models.Model):
-    """One reader's HIMRISS of one hip at one visit. A newer read of the same reader and hip replaces the older one, which stays."""
+    """One reader's HIMRISS of one hip at one visit. A newer read of the same reader and hip replaces the older, which stays."""
 
     class Method(models.TextChoices):
         TOTALS = "totals", "Totals by hand"
@@ -21,7 +21,9 @@ class Read(models.Model):
     side = models.CharField(max_length=5, choices=Side.choices)
     reader = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="reads")
     method = models.CharField(max_length=8, choices=Method.choices, default=Method.TOTALS)
-    is_assessable = models.BooleanField(default=True, help_text="No: the hip can't be read (prosthesis, not imaged); that is not 0")
+    is_assessable = models.BooleanField(
+        default=True, help_text="No: the hip can't be read (prosthesis, not imaged); that is not 0"
+    )
     femoral_bme = models.PositiveSmallIntegerField(
         null=True, blank=True, validators=[MinValueValidator(0), MaxValueValidator(65)], help_text="Femoral BME, 0–65"
     )
