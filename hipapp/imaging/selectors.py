@@ -1,0 +1,82 @@
+"""Reads of imaging: which studies a person may see, and the lists of them."""
+
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+
+from hipapp.accounts.models import User
+from hipapp.accounts.permissions import Act, centres_for
+from hipapp.imaging.models import ModelVersion, Review, Score, Study, Upload
+from hipapp.imaging.results import HipResult, results_of_studies, scores_by_visit
+
+__all__ = [
+    "HipResult",
+    "held_studies",
+    "model_in_force",
+    "results_of_studies",
+    "scores_by_visit",
+    "search_studies",
+    "unassigned_studies",
+    "visible_scores",
+    "visible_studies",
+    "visible_uploads",
+]
+
+
+def visible_studies(user: User) -> QuerySet[Study]:
+    """Studies of the centres where the person may see patients, newest acquisition first."""
+    return (
+        Study.objects.filter(centre__in=centres_for(user, Act.VIEW_PATIENTS))
+        .select_related("centre", "visit__patient", "chosen_series", "intended_patient", "intended_visit")
+        .order_by(F("acquired_at").desc(nulls_last=True), "-created_at")
+    )
+
+
+def visible_uploads(user: User) -> QuerySet[Upload]:
+    """Uploads of the centres where the person may upload."""
+    return Upload.objects.filter(centre__in=centres_for(user, Act.UPLOAD)).select_related("job", "centre", "user")
+
+
+def visible_scores(user: User) -> QuerySet[Score]:
+    """Every score row of visible studies; which one counts for a hip is said by `results_of_studies`."""
+    return Score.objects.filter(series__study__in=visible_studies(user).order_by()).select_related(
+        "series__study__visit__patient", "model_version"
+    )
+
+
+def unassigned_studies(user: User) -> QuerySet[Study]:
+    """Studies that wait for a person to attach them to a visit."""
+    return visible_studies(user).filter(visit=None, state=Study.State.READY)
+
+
+def held_studies(user: User) -> QuerySet[Study]:
+    """Studies that were stopped, with the reasons in `held_reasons`."""
+    return visible_studies(user).filter(state=Study.State.HELD)
+
+
+STUDY_FILTERS = {
+    "unreviewed": "Score not reviewed",
+    "refused": "Not scored",
+    "unassigned": "Unassigned",
+    "held": "Held",
+}
+
+
+def search_studies(studies: QuerySet[Study], words: str = "", kind: str = "") -> QuerySet[Study]:
+    """Studies whose patient's code or description holds the words, of one kind of `STUDY_FILTERS`."""
+    for word in words.split()[:8]:
+        studies = studies.filter(Q(visit__patient__study_code__icontains=word) | Q(description__icontains=word))
+    if kind == "unassigned":
+        return studies.filter(visit=None, state=Study.State.READY)
+    if kind == "held":
+        return studies.filter(state=Study.State.HELD)
+    if kind == "refused":
+        return studies.exclude(refused_code="")
+    if kind == "unreviewed":
+        scores = Score.objects.filter(series=OuterRef("chosen_series"), refused_code="")
+        reviews = Review.objects.filter(series=OuterRef("series"), side=OuterRef("side"))
+        return studies.filter(Exists(scores.filter(~Exists(reviews))))
+    return studies
+
+
+def model_in_force() -> ModelVersion | None:
+    """The model version whose scores are shown first; None before the first study."""
+    return ModelVersion.objects.filter(is_in_force=True).first()
