@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 @dataclass(frozen=True)
 class SourceSlice:
-    """Where one slice of a Volume came from, and how to lay an array of the Volume's slice back on the file's own pixels.
+    """Where one slice of a Volume came from, and how to lay an array of it back on the file's own pixels.
 
     `transpose` is applied first, then the flips, to go from the file's pixel array to the Volume's slice.
     """
@@ -45,8 +45,8 @@ class Volume:
     affine : float64, shape (4, 4)
         (slice, row, column, 1) index → LPS mm, from ImageOrientationPatient / ImagePositionPatient only.
     sources : one per slice
-    tags : what later steps need of the header, identity-free (`series_description`, `manufacturer`, `tr_ms`, `te_ms`, `ti_ms`,
-        `slice_thickness_mm`, `field_strength_t`, `scan_options` …)
+    tags : what later steps need of the header, identity-free (`series_description`, `manufacturer`, `tr_ms`, `te_ms`,
+        `ti_ms`, `slice_thickness_mm`, `field_strength_t`, `scan_options` …)
     """
 
     pixels: npt.NDArray[np.float32]

@@ -1,0 +1,354 @@
+"""From a data set to `Frame`s: geometry and sequence of each image in it, checked, with nothing of the person."""
+
+import copy
+import io
+import math
+import warnings
+import zlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+from pydicom import Dataset, dcmread
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+
+from ml.dicom import limits
+from ml.dicom.errors import RefusedFileError, UnplacedFileError
+
+MR_CLASSES = {
+    "1.2.840.10008.5.1.4.1.1.4": "MR Image Storage",
+    "1.2.840.10008.5.1.4.1.1.4.1": "Enhanced MR Image Storage",
+    "1.2.840.10008.5.1.4.1.1.4.4": "Legacy Converted Enhanced MR Image Storage",
+}
+DICOMDIR_CLASS = "1.2.840.10008.1.3.10"
+_PIXELS = 0x7FE00010
+
+# Macros of the enhanced object whose attributes are looked up as if they lay on the top level (PS3.3 C.8.13.5,
+# C.7.6.16.2).
+_MACROS = (
+    "PlanePositionSequence",
+    "PlaneOrientationSequence",
+    "PixelMeasuresSequence",
+    "PixelValueTransformationSequence",
+    "FrameContentSequence",
+    "MRImageFrameTypeSequence",
+    "MRTimingAndRelatedParametersSequence",
+    "MREchoSequence",
+    "MRModifierSequence",
+    "MRDiffusionSequence",
+    "TemporalPositionSequence",
+    "ContrastBolusUsageSequence",
+)
+
+SEQUENCE_KEYWORDS = (
+    "ImageType",
+    "FrameType",
+    "ComplexImageComponent",
+    "AcquisitionContrast",
+    "ScanningSequence",
+    "SequenceVariant",
+    "ScanOptions",
+    "SequenceName",
+    "PulseSequenceName",
+    "EchoPulseSequence",
+    "InversionRecovery",
+    "SpectrallySelectedSuppression",
+    "SpectrallySelectedExcitation",
+    "SeriesDescription",
+    "ProtocolName",
+    "ContrastBolusAgent",
+    "ContrastBolusAgentAdministered",
+    "Manufacturer",
+    "ManufacturerModelName",
+    "MRAcquisitionType",
+    "BodyPartExamined",
+    "PatientPosition",
+)
+SEQUENCE_NUMBERS = (
+    "RepetitionTime",
+    "EchoTime",
+    "EffectiveEchoTime",
+    "InversionTime",
+    "InversionTimes",
+    "FlipAngle",
+    "EchoTrainLength",
+    "MagneticFieldStrength",
+    "SliceThickness",
+    "SpacingBetweenSlices",
+    "DiffusionBValue",
+)
+ORDER_NUMBERS = (
+    "InstanceNumber",
+    "EchoNumbers",
+    "TemporalPositionIdentifier",
+    "TemporalPositionIndex",
+    "AcquisitionNumber",
+    "SeriesNumber",
+    "TriggerTime",
+)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One image: a classic object or one frame of a multi-frame object.
+
+    `row_direction` is the LPS direction in which the column index grows, `column_direction` that of the row index;
+    `pixel_spacing_mm` is (between rows, between columns), as in the file.
+    """
+
+    name: str
+    uid: str
+    series_uid: str
+    study_uid: str
+    number: int | None  # 1-based frame number of a multi-frame object
+    rows: int
+    columns: int
+    position_mm: tuple[float, float, float]
+    row_direction: tuple[float, float, float]
+    column_direction: tuple[float, float, float]
+    pixel_spacing_mm: tuple[float, float]
+    load: Callable[[], Dataset]
+    words: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    numbers: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def normal(self) -> np.ndarray:
+        """LPS unit vector across the slice."""
+        return np.cross(self.row_direction, self.column_direction)
+
+
+def parse(data: bytes) -> Dataset:
+    """The data set of a file's bytes.
+
+    Raises
+    ------
+    RefusedFileError
+        No DICOM, damaged, or a deflated file that unpacks beyond the bounds.
+    """
+    has_prefix = data[128:132] == b"DICM"
+    if not has_prefix and data[:2] not in (b"\x08\x00", b"\x02\x00"):
+        raise RefusedFileError("is no DICOM file")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # malformed values are judged below, attribute by attribute
+            _check_deflated(data)
+            dataset = dcmread(io.BytesIO(data), force=not has_prefix)
+            return with_transfer_syntax(dataset)
+    except RefusedFileError:
+        raise
+    except Exception as error:  # pydicom raises almost anything on malformed input
+        raise RefusedFileError(f"is damaged and can't be read as DICOM ({type(error).__name__})") from error
+
+
+def frames_of(name: str, dataset: Dataset, load: Callable[[], Dataset]) -> list[Frame]:
+    """The images of one data set.
+
+    Parameters
+    ----------
+    name : str
+        The file's name, for messages.
+    load : callable
+        Gives the data set with its pixels again, when they are needed.
+
+    Raises
+    ------
+    RefusedFileError
+        Not an MR image, no pixels, no geometry, sizes beyond the bounds or that don't agree with the pixel data.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            _check_class(dataset)
+            _check_pixels(dataset)
+            shared = [_merged(group) for group in (dataset.get("SharedFunctionalGroupsSequence") or [])[:1]]
+            return [_frame(name, dataset, shared, number, load) for number in _frame_numbers(dataset)]
+    except RefusedFileError:
+        raise
+    except Exception as error:
+        raise RefusedFileError(f"has a damaged header ({type(error).__name__})") from error
+
+
+def texts(places: Iterable[Dataset], keyword: str) -> tuple[str, ...]:
+    """The first non-empty value of an attribute in `places` as stripped texts; () where there is none that can be read."""
+    for place in places:
+        try:
+            value = place.get(keyword)
+        except Exception:  # noqa: BLE001 - an unreadable value counts as a missing one
+            continue
+        if value is None or value == "" or (hasattr(value, "__len__") and len(value) == 0):
+            continue
+        many = value if not isinstance(value, str) and hasattr(value, "__iter__") else (value,)
+        return tuple(str(v).strip() for v in many)
+    return ()
+
+
+def numbers(places: Iterable[Dataset], keyword: str) -> tuple[float, ...]:
+    """As `texts`, as finite numbers; () where one of them is none."""
+    try:
+        found = tuple(float(v) for v in texts(places, keyword))
+    except ValueError:
+        return ()
+    return found if all(math.isfinite(v) for v in found) else ()
+
+
+def _meta_end(data: bytes) -> tuple[str, int]:
+    """Transfer syntax of a file and the offset at which its data set begins, without parsing the data set."""
+    at, syntax = 132, ""
+    while data[at : at + 2] == b"\x02\x00" and at + 8 <= len(data):
+        is_long = data[at + 4 : at + 6] in (b"OB", b"OW", b"UN", b"SQ", b"UT")
+        start = at + 12 if is_long else at + 8
+        length = int.from_bytes(data[at + 8 : start] if is_long else data[at + 6 : start], "little")
+        if data[at + 2 : at + 4] == b"\x10\x00":
+            syntax = data[start : start + length].decode("ascii", "replace").rstrip("\0 ")
+        at = start + length
+    return syntax, at
+
+
+def _check_deflated(data: bytes) -> None:
+    # pydicom inflates without a bound, so the bound is tried first.
+    syntax, start = _meta_end(data)
+    if syntax != DeflatedExplicitVRLittleEndian:
+        return
+    inflating = zlib.decompressobj(-zlib.MAX_WBITS)
+    bound = min(limits.MAX_FILE_BYTES, max(limits.RATIO_FROM_BYTES, limits.MAX_RATIO * len(data)))
+    inflating.decompress(data[start:], bound)
+    if inflating.unconsumed_tail:
+        raise RefusedFileError(f"unpacks to more than {limits.MAX_RATIO} times its size: refused as a deflate bomb")
+
+
+def with_transfer_syntax(dataset: Dataset) -> Dataset:
+    """The data set with a Transfer Syntax UID; where the file lacks one, the one it was read with."""
+    meta = getattr(dataset, "file_meta", None)
+    if meta is not None and meta.get("TransferSyntaxUID"):
+        return dataset
+    dataset = copy.copy(dataset)
+    is_implicit, is_little = dataset.original_encoding
+    is_little = True if is_little is None else is_little  # made in memory
+    syntax = ImplicitVRLittleEndian if is_implicit else ExplicitVRLittleEndian if is_little else ExplicitVRBigEndian
+    dataset.file_meta = copy.copy(meta) if meta is not None else FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = syntax
+    return dataset
+
+
+def _check_class(dataset: Dataset) -> None:
+    meta = getattr(dataset, "file_meta", None)
+    sop_class = next(iter(texts([dataset], "SOPClassUID") or texts([meta or Dataset()], "MediaStorageSOPClassUID")), "")
+    if sop_class == DICOMDIR_CLASS:
+        raise RefusedFileError("is the index of a disc (DICOMDIR), not an image")
+    modality = next(iter(texts([dataset], "Modality")), "")
+    kind = UID(sop_class).name if sop_class else "no SOP class"
+    if sop_class not in MR_CLASSES:
+        raise RefusedFileError(f"is no MR image (modality {modality[:16] or 'missing'}, {kind[:64]})")
+    if modality not in ("MR", ""):
+        raise RefusedFileError(f"is no MR image (modality {modality[:16]} with the class {kind})")
+
+
+def _whole(dataset: Dataset, keyword: str, default: int | None = None) -> int:
+    found = numbers([dataset], keyword)
+    if not found and default is not None:
+        return default
+    if len(found) != 1 or found[0] != int(found[0]) or found[0] < 1:
+        raise RefusedFileError(f"has no usable {keyword}")
+    return int(found[0])
+
+
+def _check_pixels(dataset: Dataset) -> None:
+    rows, columns = _whole(dataset, "Rows", 0), _whole(dataset, "Columns", 0)
+    if _PIXELS not in dataset or not rows or not columns:
+        raise RefusedFileError("is an MR object without pixel data")
+    n_frames = _whole(dataset, "NumberOfFrames", 1)
+    if rows > limits.MAX_ROWS or columns > limits.MAX_COLUMNS or n_frames > limits.MAX_FRAMES:
+        raise RefusedFileError(
+            f"declares {n_frames} frames of {rows} × {columns}; at most {limits.MAX_FRAMES} of "
+            f"{limits.MAX_ROWS} × {limits.MAX_COLUMNS} are read"
+        )
+    if _whole(dataset, "SamplesPerPixel", 1) != 1:
+        raise RefusedFileError("is a colour image (a screen capture?), not MR intensities")
+    bits = _whole(dataset, "BitsAllocated")
+    stored = _whole(dataset, "BitsStored", bits)
+    if bits not in (8, 16, 32) or stored > bits:
+        raise RefusedFileError(f"has {stored} bits stored in {bits} allocated, which can't be read")
+    _check_length(dataset, rows * columns * n_frames * bits // 8, n_frames)
+
+
+def _check_length(dataset: Dataset, expected_bytes: int, n_frames: int) -> None:
+    value = dataset.get_item(_PIXELS).value  # raw, not decoded
+    actual = len(value) if value is not None else 0
+    if UID(dataset.file_meta.TransferSyntaxUID).is_encapsulated:
+        if actual < 8 * (n_frames + 1):  # an offset table and one fragment a frame have 8 bytes of header each
+            raise RefusedFileError(f"has pixel data too short for its {n_frames} frames: the file is cut off or damaged")
+    elif actual < expected_bytes:
+        raise RefusedFileError(f"has {actual} bytes of pixels where {expected_bytes} are declared: it is cut off or damaged")
+
+
+def _frame_numbers(dataset: Dataset) -> list[int | None]:
+    groups = dataset.get("PerFrameFunctionalGroupsSequence")
+    n_frames = _whole(dataset, "NumberOfFrames", 1)
+    if groups is None:
+        if n_frames > 1:
+            raise UnplacedFileError("has several frames but says for none of them where it lies")
+        return [None]
+    if len(groups) != n_frames:
+        raise RefusedFileError(f"declares {n_frames} frames but describes {len(groups)}")
+    return list(range(1, n_frames + 1))
+
+
+def _merged(group: Dataset) -> Dataset:
+    """The attributes of a functional group's macros, side by side."""
+    merged = Dataset()
+    for macro in _MACROS:
+        for item in (group.get(macro) or [])[:1]:
+            merged.update(item)
+    return merged
+
+
+def _unit(vector: tuple[float, ...]) -> tuple[float, float, float]:
+    x, y, z = vector
+    length = math.sqrt(x * x + y * y + z * z)
+    if not 0.9 < length < 1.1:
+        raise RefusedFileError("has an Image Orientation that is no pair of unit vectors")
+    return x / length, y / length, z / length
+
+
+def _frame(name: str, dataset: Dataset, shared: list[Dataset], number: int | None, load: Callable[[], Dataset]) -> Frame:
+    own = [] if number is None else [_merged(dataset.PerFrameFunctionalGroupsSequence[number - 1])]
+    places = [*own, *shared, dataset]  # of an enhanced object the frame's own word goes first
+    position = numbers(places, "ImagePositionPatient")
+    orientation = numbers(places, "ImageOrientationPatient")
+    spacing = numbers(places, "PixelSpacing")
+    if len(position) != 3 or len(orientation) != 6:
+        raise UnplacedFileError("does not say where in the body it lies (Image Position or Orientation is missing)")
+    if len(spacing) != 2 or not all(0.01 < s < 100 for s in spacing):
+        raise RefusedFileError("has no usable Pixel Spacing")
+    along_row, along_column = _unit(orientation[:3]), _unit(orientation[3:])
+    if abs(float(np.dot(along_row, along_column))) > 0.02:
+        raise RefusedFileError("has an Image Orientation whose axes are not at right angles")
+    uids = {k: next(iter(texts([dataset], k)), "") for k in ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")}
+    for keyword, uid in uids.items():
+        if not uid or len(uid) > 64:
+            raise RefusedFileError(f"has no valid {keyword}")
+    ordering = {k: numbers(places, k) for k in ORDER_NUMBERS}
+    described = {k: numbers(places, k) for k in SEQUENCE_NUMBERS}
+    return Frame(
+        name=name,
+        uid=uids["SOPInstanceUID"],
+        series_uid=uids["SeriesInstanceUID"],
+        study_uid=uids["StudyInstanceUID"],
+        number=number,
+        rows=_whole(dataset, "Rows"),
+        columns=_whole(dataset, "Columns"),
+        position_mm=(position[0], position[1], position[2]),
+        row_direction=along_row,
+        column_direction=along_column,
+        pixel_spacing_mm=(spacing[0], spacing[1]),
+        load=load,
+        words={k: found for k in SEQUENCE_KEYWORDS if (found := texts(places, k))},
+        numbers={k: found[0] for k, found in {**ordering, **described}.items() if found},
+    )
