@@ -1,6 +1,7 @@
 """ASDAS-CRP and ASDAS-ESR, the Ankylosing Spondylitis Disease Activity Score."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scoring import checks
@@ -154,7 +155,7 @@ def _asdas(
     transformed: float | None,
     coefficients: dict[str, Coefficients],
     form: str,
-    parts: dict[str, float | str | bool | None],
+    parts: Mapping[str, float | str | bool | None],
 ) -> IndexResult:
     checks.choice("form", form, tuple(coefficients))
     given = dict(checks.items(ITEMS, answers, 0.0, 10.0))

@@ -201,7 +201,7 @@ def _surface_distances(
 
 def _surface(plane: Plane) -> Plane:
     """Voxels of the mask that have a face neighbour outside it; the edge of the image counts as outside."""
-    return plane & ~ndimage.binary_erosion(plane, border_value=0)
+    return np.asarray(plane & ~ndimage.binary_erosion(plane, border_value=0))
 
 
 def _touched(lesions: Plane, other: Plane) -> tuple[int, int]:

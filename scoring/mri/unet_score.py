@@ -10,9 +10,9 @@ import numpy.typing as npt
 from scoring import checks
 from scoring.errors import ScoringError
 from scoring.mri.lesions import LesionParts, checked_mask, split_lesions
+from scoring.mri.patient import SIDES, PatientScore, combine_hips
 from scoring.mri.slices import MIN_HEAD_MM2, PROTOCOL_SLICES, slice_roles
 
-SIDES = ("right", "left")
 VERSION = "1"
 REPAIRED = "the mask broke a rule of the labels (head in femur, no pixel both BME and synovitis) and was put right"
 
@@ -69,32 +69,6 @@ class HipScore:
     version: str = VERSION
 
 
-@dataclass(frozen=True)
-class PatientScore:
-    """Both hips together.
-
-    Attributes
-    ----------
-    right, left : float or None
-        UNet-score of each hip, None where it is not assessable.
-    sum, mean : float or None
-        None unless both hips are assessable: a missing hip is not a hip without a lesion.
-    worst : "right", "left" or None
-        The hip with the higher score (right when equal).
-    worst_score : float or None
-    worst_of : tuple of str
-        The sides that could be compared; one side only means that the other was not assessable.
-    """
-
-    right: float | None
-    left: float | None
-    sum: float | None
-    mean: float | None
-    worst: str | None
-    worst_score: float | None
-    worst_of: tuple[str, ...]
-
-
 def score_hip(mask: npt.ArrayLike, pixels: npt.ArrayLike, spacing_mm: Sequence[float], side: str) -> HipScore:
     """UNet-score of one hip: Σ over slices of (Σ intensity over the lesion ÷ Σ intensity over the femoral head).
 
@@ -148,22 +122,10 @@ def score_hip(mask: npt.ArrayLike, pixels: npt.ArrayLike, spacing_mm: Sequence[f
 
 def score_patient(right: HipScore | None, left: HipScore | None) -> PatientScore:
     """Sum, mean and worst hip of a patient; None for a hip that was not found, excluded or not assessable."""
-    scores = {side: None if hip is None else hip.unet_score for side, hip in zip(SIDES, (right, left), strict=True)}
     for side, hip in zip(SIDES, (right, left), strict=True):
         if hip is not None and hip.side != side:
             raise ScoringError(side, f"a score of the {hip.side} hip", f"a score of the {side} hip or None")
-    known = {side: score for side, score in scores.items() if score is not None}
-    both = sum(known.values()) if len(known) == 2 else None
-    worst = max(known, key=lambda side: known[side]) if known else None
-    return PatientScore(
-        right=scores["right"],
-        left=scores["left"],
-        sum=both,
-        mean=None if both is None else both / 2,
-        worst=worst,
-        worst_score=None if worst is None else known[worst],
-        worst_of=tuple(known),
-    )
+    return combine_hips(*(None if hip is None else hip.unet_score for hip in (right, left)))
 
 
 def _intensities(pixels: npt.NDArray[Any], mask: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float64], list[str]]:
