@@ -1,23 +1,13 @@
 """From a data set to `Frame`s: geometry and sequence of each image in it, checked, with nothing of the person."""
 
-import copy
-import io
 import math
 import warnings
-import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
-from pydicom import Dataset, dcmread
-from pydicom.dataset import FileMetaDataset
-from pydicom.uid import (
-    UID,
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-)
+from pydicom import Dataset
+from pydicom.uid import UID
 
 from ml.dicom import limits
 from ml.dicom.errors import RefusedFileError, UnplacedFileError
@@ -124,29 +114,6 @@ class Frame:
         return np.cross(self.row_direction, self.column_direction)
 
 
-def parse(data: bytes) -> Dataset:
-    """The data set of a file's bytes.
-
-    Raises
-    ------
-    RefusedFileError
-        No DICOM, damaged, or a deflated file that unpacks beyond the bounds.
-    """
-    has_prefix = data[128:132] == b"DICM"
-    if not has_prefix and data[:2] not in (b"\x08\x00", b"\x02\x00"):
-        raise RefusedFileError("is no DICOM file")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # malformed values are judged below, attribute by attribute
-            _check_deflated(data)
-            dataset = dcmread(io.BytesIO(data), force=not has_prefix)
-            return with_transfer_syntax(dataset)
-    except RefusedFileError:
-        raise
-    except Exception as error:  # pydicom raises almost anything on malformed input
-        raise RefusedFileError(f"is damaged and can't be read as DICOM ({type(error).__name__})") from error
-
-
 def frames_of(name: str, dataset: Dataset, load: Callable[[], Dataset]) -> list[Frame]:
     """The images of one data set.
 
@@ -196,45 +163,6 @@ def numbers(places: Iterable[Dataset], keyword: str) -> tuple[float, ...]:
     except ValueError:
         return ()
     return found if all(math.isfinite(v) for v in found) else ()
-
-
-def _meta_end(data: bytes) -> tuple[str, int]:
-    """Transfer syntax of a file and the offset at which its data set begins, without parsing the data set."""
-    at, syntax = 132, ""
-    while data[at : at + 2] == b"\x02\x00" and at + 8 <= len(data):
-        is_long = data[at + 4 : at + 6] in (b"OB", b"OW", b"UN", b"SQ", b"UT")
-        start = at + 12 if is_long else at + 8
-        length = int.from_bytes(data[at + 8 : start] if is_long else data[at + 6 : start], "little")
-        if data[at + 2 : at + 4] == b"\x10\x00":
-            syntax = data[start : start + length].decode("ascii", "replace").rstrip("\0 ")
-        at = start + length
-    return syntax, at
-
-
-def _check_deflated(data: bytes) -> None:
-    # pydicom inflates without a bound, so the bound is tried first.
-    syntax, start = _meta_end(data)
-    if syntax != DeflatedExplicitVRLittleEndian:
-        return
-    inflating = zlib.decompressobj(-zlib.MAX_WBITS)
-    bound = min(limits.MAX_FILE_BYTES, max(limits.RATIO_FROM_BYTES, limits.MAX_RATIO * len(data)))
-    inflating.decompress(data[start:], bound)
-    if inflating.unconsumed_tail:
-        raise RefusedFileError(f"unpacks to more than {limits.MAX_RATIO} times its size: refused as a deflate bomb")
-
-
-def with_transfer_syntax(dataset: Dataset) -> Dataset:
-    """The data set with a Transfer Syntax UID; where the file lacks one, the one it was read with."""
-    meta = getattr(dataset, "file_meta", None)
-    if meta is not None and meta.get("TransferSyntaxUID"):
-        return dataset
-    dataset = copy.copy(dataset)
-    is_implicit, is_little = dataset.original_encoding
-    is_little = True if is_little is None else is_little  # made in memory
-    syntax = ImplicitVRLittleEndian if is_implicit else ExplicitVRLittleEndian if is_little else ExplicitVRBigEndian
-    dataset.file_meta = copy.copy(meta) if meta is not None else FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = syntax
-    return dataset
 
 
 def _check_class(dataset: Dataset) -> None:

@@ -8,7 +8,8 @@ from pydicom import Dataset
 
 from ml.dicom.archive import Item, clean_name, unpack, walk
 from ml.dicom.errors import RefusedFileError, UnplacedFileError
-from ml.dicom.header import Frame, frames_of, parse, with_transfer_syntax
+from ml.dicom.header import Frame, frames_of
+from ml.dicom.parse import parse, with_transfer_syntax
 from ml.dicom.series import Series, stack
 
 
