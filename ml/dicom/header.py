@@ -11,6 +11,7 @@ from pydicom.uid import UID
 
 from ml.dicom import limits
 from ml.dicom.errors import RefusedFileError, UnplacedFileError
+from ml.dicom.parse import parse as parse
 
 MR_CLASSES = {
     "1.2.840.10008.5.1.4.1.1.4": "MR Image Storage",

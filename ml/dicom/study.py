@@ -30,7 +30,7 @@ class Study:
 
     series: tuple[Series, ...]
     refused: list[tuple[str, str]]
-    unplaced: list[tuple[str, str]]
+    unplaced: list[tuple[str, str]] = field(default_factory=list)
     warnings: tuple[str, ...] = ()
 
 
