@@ -13,7 +13,7 @@ class IndexResult:
     name : str
         Machine name, as `python -m scoring` knows it.
     value : float or None
-        Unrounded; None where too many items were missing.
+        Unrounded; None where too many items were missing. Criteria: 1 met, 0 not met, None undetermined.
     state : str or None
         Category of the value, None where the index has none or the value is None.
     warnings : tuple of str
@@ -28,6 +28,8 @@ class IndexResult:
         Version of this implementation's formula; changes when any value would change.
     parts : mapping of str to float, str or bool
         Sub-scores and converted inputs that belong beside the value.
+    reasons : tuple of str
+        For criteria: what was met and what was not, in words.
     """
 
     name: str
@@ -39,3 +41,4 @@ class IndexResult:
     form: str = "original"
     version: str = "1"
     parts: Mapping[str, float | str | bool | None] = field(default_factory=dict)
+    reasons: tuple[str, ...] = ()
