@@ -1,0 +1,107 @@
+"""Paint one hip joint slice by slice: pelvic bone, joint space, femur, capsule, fluid and oedema, with their labels."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ml.labels import LABELS
+from ml.phantom.anatomy import Anatomy, Hip, Tissue
+from ml.phantom.canvas import Canvas
+from ml.phantom.grid import Box, Field, Grid
+from ml.phantom.hip import HipShapes, LesionShape, hip_box, hip_shapes, lesion_shape
+from ml.phantom.lesions import Fluid, Oedema
+from ml.phantom.shapes import coverage
+
+LABEL = {name: index for index, name in enumerate(LABELS)}
+SYNOVITIS_FROM_MM = 1.5
+
+
+def paint_hip(
+    canvas: Canvas, fine: Grid, hip: Hip, anatomy: Anatomy, fluid: Fluid, lesions: Sequence[Oedema], marrow: Field
+) -> None:
+    """Paint a hip over the soft tissue and label it.
+
+    Parameters
+    ----------
+    canvas : one sample a slice
+    fine : the same in-plane points with several sub-slices for each slice, so that thick slices mix what lies in them
+    marrow : float32, shape of the canvas; intensity of healthy marrow
+    """
+    box = hip_box(canvas.grid, hip, anatomy)
+    if box is None:
+        return
+    shapes = hip_shapes(fine, _fine_box(box, canvas, fine), hip, anatomy, fluid)
+    blobs = [blob for blob in (lesion_shape(fine, hip, lesion) for lesion in lesions) if blob is not None]
+    for slab, layer in canvas.slabs(box, fine):
+        _paint_slab(slab, shapes, blobs, hip, fluid, marrow[layer], layer)
+
+
+def _fine_box(box: Box, canvas: Canvas, fine: Grid) -> Box:
+    sub = fine.shape[0] // canvas.grid.shape[0]
+    return slice(box[0].start * sub, box[0].stop * sub), box[1], box[2]
+
+
+def _paint_slab(
+    slab: Canvas, shapes: HipShapes, blobs: list[LesionShape], hip: Hip, fluid: Fluid, marrow: Field, layer: Box
+) -> None:
+    femur, head, bone, fossa = (shapes.at(slab.grid, name) for name in ("femur", "head", "bone", "fossa"))
+    space = np.float32(hip.joint_space)
+    pelvis = np.maximum(bone, -np.minimum(np.minimum(head, femur) - space, fossa))
+    core = femur + shapes.at(slab.grid, "cortex")
+    pelvic_core = pelvis + np.float32(1.1 * hip.cortex)
+    slab.fill(slab.whole, pelvis, Tissue.CORTEX)
+    slab.fill(slab.whole, pelvic_core, Tissue.MARROW, marrow)
+    slab.fill(slab.whole, np.maximum(fossa, -femur), Tissue.FAT, slab.palette[Tissue.FAT] * hip.pulvinar)
+    if head.min() < space:
+        in_cup = shapes.at(slab.grid, "in_cup")
+        slab.fill(slab.whole, np.maximum(head - space, in_cup), Tissue.CARTILAGE)
+        film = np.abs(head - space / 2) - np.float32(hip.film / 2)
+        slab.fill(slab.whole, np.maximum(film, in_cup), Tissue.FLUID)
+    share = coverage(femur, slab.edge_mm)
+    slab.paint(slab.whole, share, Tissue.CORTEX)
+    slab.fill(slab.whole, core, Tissue.MARROW, marrow)
+    slab.label(slab.whole, LABEL["femur"], share)
+    if head.min() < 0:
+        slab.label(slab.whole, LABEL["femoral_head"], np.minimum(share, coverage(head, slab.edge_mm)))
+    _paint_fluid(slab, shapes, fluid, femur, pelvis)
+    for blob in blobs:
+        _paint_oedema(slab, blob, core if blob.lesion.femoral else pelvic_core, layer)
+
+
+def _paint_fluid(slab: Canvas, shapes: HipShapes, fluid: Fluid, femur: Field, pelvis: Field) -> None:
+    """Distend the capsule and label what exceeds the physiological film."""
+    thickness = shapes.at(slab.grid, "fluid")
+    wet = thickness > 0.05
+    if not wet.any():
+        return
+    layer = np.maximum(np.maximum(femur - thickness, -femur), -pelvis)
+    layer[~wet] = 9
+    rim = np.maximum(np.abs(femur - thickness) - np.float32(1.1), np.float32(0.5) - femur)
+    rim[~wet | (pelvis < 0)] = 9
+    slab.fill(slab.whole, rim, Tissue.TENDON)
+    shade = slab.palette[Tissue.SYNOVITIS] * shapes.at(slab.grid, "fluid_shade")
+    share = coverage(layer, slab.edge_mm)
+    slab.paint(slab.whole, share, Tissue.SYNOVITIS if fluid.thickness_mm > SYNOVITIS_FROM_MM else Tissue.FLUID, shade)
+    thick = np.clip((thickness - np.float32(SYNOVITIS_FROM_MM)) * 4 + 0.5, 0, 1)
+    slab.label(slab.whole, LABEL["synovitis"], share * thick)
+
+
+def _paint_oedema(slab: Canvas, blob: LesionShape, core: Field, layer: Box) -> None:
+    """Brighten the marrow inside one irregular soft-edged blob, and label it."""
+    sub = slab.grid.shape[0]
+    if not blob.box[0].start < (layer[0].start + 1) * sub or not layer[0].start * sub < blob.box[0].stop:
+        return
+    rows, columns = (
+        slice(max(b.start, p.start) - p.start, min(b.stop, p.stop) - p.start)
+        for b, p in zip(blob.box[1:], layer[1:], strict=True)
+    )
+    if rows.stop <= rows.start or columns.stop <= columns.start:
+        return
+    box = (slice(0, sub), rows, columns)
+    grid = slab.grid.crop(box)
+    lesion = blob.lesion
+    outline = grid.upsample(blob.outline, blob.coarse)
+    inside = coverage(core[box], slab.edge_mm)
+    value = lesion.value * grid.upsample(blob.patchy, blob.coarse)
+    slab.paint(box, coverage(outline, max(lesion.edge_mm, slab.edge_mm)) * inside, Tissue.BME, value)
+    slab.label(box, LABEL["bme"], coverage(outline, slab.edge_mm) * inside)
