@@ -140,7 +140,7 @@ class Series(models.Model):
     window = models.JSONField(default=list, help_text="(lowest, highest) intensity shown, after Modality LUT")
     code = models.CharField(max_length=30, blank=True, help_text="Why it can't be scored; empty where it can")
     why = models.CharField(max_length=500, blank=True, help_text="Why it is, or isn't, the one to score, in words")
-    is_superseded = models.BooleanField(default=False, help_text="Later files of the study changed the stack; kept for its scores")
+    is_superseded = models.BooleanField(default=False, help_text="Later files changed the stack; kept for its scores")
 
     class Meta:
         ordering = ["study", "series_uid", "stack"]

@@ -1,6 +1,6 @@
 """Reads of imaging: which studies a person may see, and the lists of them."""
 
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 
 from hipapp.accounts.models import User
 from hipapp.accounts.permissions import Act, centres_for
@@ -71,9 +71,10 @@ def search_studies(studies: QuerySet[Study], words: str = "", kind: str = "") ->
     if kind == "refused":
         return studies.exclude(refused_code="")
     if kind == "unreviewed":
+        newest = Review.objects.filter(series=OuterRef("series"), side=OuterRef("side")).order_by("-created_at", "-pk")
         scores = Score.objects.filter(series=OuterRef("chosen_series"), refused_code="")
-        reviews = Review.objects.filter(series=OuterRef("series"), side=OuterRef("side"))
-        return studies.filter(Exists(scores.filter(~Exists(reviews))))
+        scores = scores.annotate(verdict=Subquery(newest.values("verdict")[:1]))
+        return studies.filter(Exists(scores.filter(Q(verdict=None) | Q(verdict=Review.Verdict.WITHDRAWN))))
     return studies
 
 

@@ -32,7 +32,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='series',
             name='is_superseded',
-            field=models.BooleanField(default=False, help_text='Later files of the study changed the stack; kept for its scores'),
+            field=models.BooleanField(default=False, help_text='Later files changed the stack; kept for its scores'),
         ),
         migrations.AddField(
             model_name='series',

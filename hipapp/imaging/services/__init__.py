@@ -1,0 +1,1 @@
+"""Writes of imaging, by subject: uploads, studies, scores, reviews."""

@@ -1,0 +1,163 @@
+"""Stored files as stacks: which series a study has, how their slices lie, which one is scored; and back to a Volume."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from hipapp.imaging.models import Instance, Series, Study
+from hipapp.imaging.receiving.files import read_stored_frames
+from ml.dicom.assemble import build_volume
+from ml.dicom.choose import Candidate, choose_series, weigh
+from ml.dicom.errors import UnscorableError
+from ml.dicom.header import Frame
+from ml.dicom.series import Series as Stack
+from ml.dicom.series import stack
+from ml.dicom.study import Study as DicomStudy
+from ml.dicom.volume import Volume
+
+Slices = list[list[object]]
+WINDOW_PERCENTILES = (1.0, 99.7)
+
+
+@dataclass(frozen=True)
+class Sorted:
+    """The stacks of a study with the one to score, or why there is none."""
+
+    candidates: tuple[Candidate, ...]
+    chosen: Stack | None
+    why: str
+    refused_code: str = ""
+    refused_message: str = ""
+
+
+def sort_study(frames: Iterable[Frame]) -> Sorted:
+    """Frames in any order → stacks, weighed, and the choice among them."""
+    study = DicomStudy(tuple(stack(frames)), [])
+    try:
+        choice = choose_series(study)
+    except UnscorableError as error:
+        candidates = error.candidates or weigh(study)
+        return Sorted(tuple(candidates), None, "", error.code, error.message[:500])  # type: ignore[arg-type]
+    return Sorted(choice.candidates or weigh(study), choice.series, choice.why)
+
+
+def series_values(candidate: Candidate) -> dict[str, object]:
+    """The columns of a Series row for a stack."""
+    found = candidate.series
+    values: dict[str, object] = {
+        "description": found.description[:120],
+        "plane": candidate.plane,
+        "is_fat_suppressed": candidate.fat_suppressed,
+        "n_slices": candidate.n_slices,
+        "code": candidate.code,
+        "why": candidate.why[:500],
+    }
+    try:
+        volume, _ = build_volume(found, strict=False)
+    except UnscorableError as error:
+        return {**values, "code": candidate.code or error.code, "why": f"{candidate.why}; {error.message}"[:500]}
+    return {
+        **values,
+        "spacing_mm": [round(value, 4) for value in volume.spacing_mm],
+        "tags": {key: value for key, value in volume.tags.items() if key != "series_uid"},
+        "slices": slices_of(volume),
+        "window": _window(volume),
+    }
+
+
+def slices_of(volume: Volume) -> Slices:
+    """The slices' sources as stored in Series.slices."""
+    return [[s.uid, s.frame, s.transpose, s.flip_rows, s.flip_columns] for s in volume.sources]
+
+
+def load_volume(series: Series) -> tuple[Volume, list[str]]:
+    """The Volume of a stored stack and what is to be said about it.
+
+    Raises
+    ------
+    UnscorableError
+        The stack is no even one or can't be decoded any more.
+    """
+    return build_volume(load_stack(series))
+
+
+def load_stack(series: Series) -> Stack:
+    """The stack of a Series row, from its stored files."""
+    frames = [frame for instance in series.instances.all() for frame in read_stored_frames(instance.path)]
+    wanted = frame_keys(series)
+    mine = [frame for frame in frames if (frame.uid, frame.number) in wanted]
+    stacks = stack(mine)
+    for found in stacks:
+        if len(found.frames) == len(wanted):
+            return found
+    raise UnscorableError(
+        "inconsistent", f"the stored files of the series make {len(stacks)} stacks; one of {len(wanted)} slices is expected"
+    )
+
+
+def frame_keys(series: Series) -> set[tuple[str, int | None]]:
+    """(SOP Instance UID, frame number) of each slice of a Series row."""
+    return {(str(row[0]), row[1]) for row in series.slices}
+
+
+def stack_keys(found: Stack) -> set[tuple[str, int | None]]:
+    """(SOP Instance UID, frame number) of each slice of a stack."""
+    return {(frame.uid, frame.number) for frame in found.frames}
+
+
+def write_series(study: Study, result: Sorted) -> None:
+    """Make the Series rows of a study agree with its stacks, and choose the one to score.
+
+    A stack that later files changed keeps its row, marked superseded, where scores hang on it; else the row goes.
+    """
+    current = {frozenset(frame_keys(row)): row for row in study.series.all() if row.slices}
+    next_part: dict[str, int] = {}
+    for row in study.series.all():
+        next_part[row.series_uid] = max(next_part.get(row.series_uid, 0), row.stack + 1)
+    instances = {instance.sop_uid: instance for instance in study.instances.all()}
+    kept, chosen = set(), None
+    for candidate in result.candidates:
+        row = current.get(frozenset(stack_keys(candidate.series)))
+        if row is None:
+            part = next_part.get(candidate.series.uid, 0)
+            next_part[candidate.series.uid] = part + 1
+            row = _create(study, candidate, part, instances)
+        kept.add(row.pk)
+        if candidate.series is result.chosen:
+            chosen = row
+            Series.objects.filter(pk=row.pk).update(why=result.why[:500], code="")
+    _retire([row for row in study.series.all() if row.pk not in kept])
+    _choose(study, chosen, result)
+
+
+def _create(study: Study, candidate: Candidate, part: int, instances: dict[str, Instance]) -> Series:
+    row = Series.objects.create(
+        study=study, series_uid=candidate.series.uid, stack=part, **series_values(replace(candidate))
+    )
+    row.instances.set({instances[frame.uid] for frame in candidate.series.frames})
+    return row
+
+
+def _retire(rows: list[Series]) -> None:
+    for row in rows:
+        if row.scores.exists() or row.segmentations.exists() or row.reviews.exists():
+            Series.objects.filter(pk=row.pk).update(is_superseded=True)
+        else:
+            row.delete()
+
+
+def _choose(study: Study, chosen: Series | None, result: Sorted) -> None:
+    if study.is_sequence_overridden and study.chosen_series_id and Series.objects.filter(
+        pk=study.chosen_series_id, is_superseded=False
+    ).exists():
+        return  # a radiologist's choice stands
+    study.chosen_series = chosen
+    study.is_sequence_overridden = False
+    study.refused_code, study.refused_message = result.refused_code, result.refused_message
+    study.save(update_fields=["chosen_series", "is_sequence_overridden", "refused_code", "refused_message"])
+
+
+def _window(volume: Volume) -> list[float]:
+    low, high = np.percentile(volume.pixels, WINDOW_PERCENTILES)
+    return [float(low), float(max(high, low + 1e-6))]
