@@ -36,7 +36,7 @@ def unseal(row: PatientIdentity) -> Identity | None:
     key: PatientKey | None = getattr(row.patient, "data_key", None)
     if key is None:
         return None
-    values = crypto.unseal(key.wrapped, row.ciphertext)
+    values = crypto.unseal(bytes(key.wrapped), bytes(row.ciphertext))
     birth_on = values.get("birth_on", "")
     return Identity(
         name=values.get("name", ""),
@@ -55,7 +55,7 @@ def store(patient: Patient, identity: Identity) -> PatientIdentity:
     }
     digest = record_digest(patient.centre_id, identity.record_number) if identity.record_number else None
     row, _ = PatientIdentity.objects.update_or_create(
-        patient=patient, defaults={"ciphertext": crypto.seal(key.wrapped, values), "record_digest": digest}
+        patient=patient, defaults={"ciphertext": crypto.seal(bytes(key.wrapped), values), "record_digest": digest}
     )
     return row
 

@@ -196,7 +196,10 @@ class HipExamination(models.Model):
     adduction_deg = models.PositiveSmallIntegerField(null=True, blank=True, help_text="Adduction, degrees")
     harris = computed_field("Harris hip score, 0–100, higher is better (Harris 1969)")
     grade = models.CharField(max_length=10, blank=True, editable=False, help_text="poor, fair, good or excellent")
-    warnings = models.JSONField(default=list, blank=True, editable=False)
+    formula_version = models.CharField(
+        max_length=20, blank=True, editable=False, help_text="Version of the formula that computed the score"
+    )
+    warnings = models.JSONField(default=list, blank=True, editable=False, help_text="Remarks of the formula")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["visit", "side"], name="one_examination_a_hip_and_visit")]
