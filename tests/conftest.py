@@ -1,6 +1,9 @@
 """Fixtures that every test may use."""
 
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -22,8 +25,10 @@ def corpus() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _own_private_storage(settings, tmp_path):
-    """Each test stores files and spools in a folder of its own."""
+def _own_private_storage(request, settings, tmp_path):
+    """Each test stores files and spools in a folder of its own, unless another process has to see them too."""
+    if request.node.get_closest_marker("worker") or request.node.get_closest_marker("e2e"):
+        return
     settings.SPOOL_DIR = tmp_path / "spool"
     settings.STORAGES = {
         **settings.STORAGES,
@@ -69,3 +74,61 @@ def patient(centre):
 @pytest.fixture
 def visit(patient):
     return rows.make_visit(patient)
+
+
+@pytest.fixture
+def start_worker(transactional_db, tmp_path):
+    """Starts real worker processes on the test's database and broker; ends them after the test.
+
+    `start(queue, **environment)` returns the Popen once the worker says that it is ready.
+    """
+    processes = []
+
+    def start(queue: str = "all", **environment: str) -> subprocess.Popen:
+        log = tmp_path / f"worker-{len(processes)}.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "manage.py", "worker", "--queue", queue],
+                cwd=Path(__file__).resolve().parents[1],
+                env={**os.environ, "DATABASE_URL": database_url(), **environment},
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        processes.append(process)
+        deadline = time.monotonic() + 60
+        while " ready." not in log.read_text():
+            if process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"the worker did not get ready:\n{log.read_text()[-4000:]}")
+            time.sleep(0.1)
+        return process
+
+    yield start
+    for process in processes:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+def database_url() -> str:
+    """URL of the database that the test uses, for other processes."""
+    from urllib.parse import quote, urlencode
+
+    from django.db import connection
+
+    values = connection.settings_dict
+    user = quote(values["USER"] or "", safe="")
+    password = f":{quote(values['PASSWORD'], safe='')}" if values["PASSWORD"] else ""
+    host, port = values["HOST"] or "", values["PORT"]
+    if host.startswith("/"):
+        return f"postgresql://{user}{password}@/{values['NAME']}?{urlencode({'host': host, **({'port': port} if port else {})})}"
+    return f"postgresql://{user}{password}@{host}{f':{port}' if port else ''}/{values['NAME']}"
+
+
+def wait_until(condition, timeout_s: float = 60, what: str = "it") -> None:
+    """Wait for something another process does; fails with what it was."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"{what} did not happen within {timeout_s:.0f} s")
+        time.sleep(0.1)
