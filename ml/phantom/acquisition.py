@@ -116,19 +116,26 @@ def _slices(rng: np.random.Generator, plane: str) -> tuple[int, float, float]:
 
 
 def draw_acquisition(
-    rng: np.random.Generator, anatomy: Anatomy, plane: str = "coronal", target: str | None = None
+    rng: np.random.Generator,
+    anatomy: Anatomy,
+    plane: str = "coronal",
+    target: str | None = None,
+    n_slices: int | None = None,
 ) -> Acquisition:
     """Lay a stack over a person; about one in twelve coronal stacks is aimed at a single hip."""
     if plane not in PLANES:
         raise ValueError(f"plane is {plane!r}; it must be one of {', '.join(PLANES)}")
     if target is None:
         target = str(rng.choice(SIDES)) if rng.random() < 0.08 else "both"
+    if target not in (*SIDES, "both"):
+        raise ValueError(f"target is {target!r}; it must be right, left or both")
     single = target != "both"
     pose = rotation(np.clip(rng.normal(0, 5, 3), -15, 15))
     tilt = rotation(np.clip(rng.normal(0, [6, 3, 3]), -20, 20))
     directions = tilt @ PLANES[plane]
     shift = rng.normal(0, [15, 15, 25])
     n, thickness, gap = _slices(rng, plane)
+    n = n if n_slices is None else n_slices
     (rows, columns), (row_mm, column_mm) = _matrix(rng, _field_of_view(rng, plane, single))
     spacing = (thickness + gap, row_mm, column_mm)
     aim = anatomy.hips[target].centre if single else np.zeros(3)

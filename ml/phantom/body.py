@@ -158,7 +158,7 @@ def paint_bowel(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator) -> N
         canvas.fill(layer, np.maximum(loop + 2, (np.float32(1.5) - filling) * 8), Tissue.GAS)
 
 
-def _organ(
+def organ(
     canvas: Canvas,
     centre: npt.ArrayLike,
     radii: npt.ArrayLike,
@@ -189,12 +189,12 @@ def paint_organs(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator) -> 
     s = anatomy.size
     half = anatomy.head_distance / 2 - 40 * s
     fill = rng.uniform(0.35, 1)
-    _organ(canvas, [rng.normal(0, 6), 45 * s, 5], [16 * s, 15 * s, 40 * s], Tissue.BOWEL, rng, wall=3)
+    organ(canvas, [rng.normal(0, 6), 45 * s, 5], [16 * s, 15 * s, 40 * s], Tissue.BOWEL, rng, wall=3)
     if anatomy.female:
-        _organ(canvas, [rng.normal(0, 8), 12 * s, 45 * s], np.array([24, 20, 32]) * s, Tissue.ORGAN, rng, rough=0.1)
-        _organ(canvas, [rng.normal(0, 2), 18 * s, -25 * s], np.array([16, 12, 26]) * s, Tissue.ORGAN, rng)
+        organ(canvas, [rng.normal(0, 8), 12 * s, 45 * s], np.array([24, 20, 32]) * s, Tissue.ORGAN, rng, rough=0.1)
+        organ(canvas, [rng.normal(0, 2), 18 * s, -25 * s], np.array([16, 12, 26]) * s, Tissue.ORGAN, rng)
     else:
-        _organ(
+        organ(
             canvas,
             [rng.normal(0, 2), 2 * s, -28 * s],
             np.array([24, 18, 22]) * s * rng.uniform(0.8, 1.3),
@@ -203,7 +203,7 @@ def paint_organs(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator) -> 
         )
     radii = np.array([min(half, 58 * s), 36 * s, 34 * s]) * [fill**0.4, fill**0.5, fill]
     centre = [rng.normal(0, 5), -18 * s, 2 * s + 0.7 * radii[2]]
-    _organ(canvas, centre, radii, Tissue.URINE, rng, wall=rng.uniform(2, 5))
+    organ(canvas, centre, radii, Tissue.URINE, rng, wall=rng.uniform(2, 5))
 
 
 def _tube(
@@ -270,11 +270,11 @@ def paint_bursa(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator) -> N
             if rng.random() < 0.15:
                 radii = np.array([rng.uniform(2, 5), rng.uniform(5, 12), rng.uniform(7, 18)])
                 shade = float(canvas.palette[Tissue.FLUID] * rng.uniform(0.6, 1.05))
-                _organ(canvas, place * [hip.sign, 1, 1] + hip.centre, radii, Tissue.FLUID, rng, value=shade, rough=0.15)
+                organ(canvas, place * [hip.sign, 1, 1] + hip.centre, radii, Tissue.FLUID, rng, value=shade, rough=0.15)
         if rng.random() < 0.12:
             centre = rng.normal([20, 0, -50], [25, 25, 50]) * [hip.sign, 1, 1] + hip.centre
             level = float(canvas.palette[Tissue.MUSCLE] * rng.uniform(1.4, 2.6))
-            _organ(canvas, centre, rng.uniform(6, 25, 3), Tissue.MUSCLE, rng, value=level, rough=0.25)
+            organ(canvas, centre, rng.uniform(6, 25, 3), Tissue.MUSCLE, rng, value=level, rough=0.25)
 
 
 def paint_symphysis(canvas: Canvas, anatomy: Anatomy) -> None:
@@ -285,3 +285,15 @@ def paint_symphysis(canvas: Canvas, anatomy: Anatomy) -> None:
     if box is not None:
         d = capsule(canvas.grid.crop(box).points(), centre + up, centre - up, 3.5, 3.5)
         canvas.fill(box, d, Tissue.DISC)
+
+
+def paint_surroundings(canvas: Canvas, anatomy: Anatomy, marrow: Field, rng: np.random.Generator) -> None:
+    """Paint all of the pelvis but the hips and the pelvic bones."""
+    soft = soft_fields(canvas.grid, anatomy, np.random.default_rng([anatomy.seed, 21]))
+    paint_body(canvas, soft, rng)
+    paint_bowel(canvas, anatomy, rng)
+    paint_spine(canvas, anatomy, rng, marrow)
+    paint_organs(canvas, anatomy, rng)
+    paint_vessels(canvas, anatomy, rng)
+    paint_bursa(canvas, anatomy, rng)
+    paint_symphysis(canvas, anatomy)

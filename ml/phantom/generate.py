@@ -1,5 +1,6 @@
 """`generate`: one synthetic MR stack with its truth, from a seed."""
 
+import hashlib
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,20 +21,12 @@ from ml.phantom.appearance import (
     shading,
     texture,
 )
-from ml.phantom.body import (
-    paint_body,
-    paint_bowel,
-    paint_bursa,
-    paint_organs,
-    paint_spine,
-    paint_symphysis,
-    paint_vessels,
-    soft_fields,
-)
+from ml.phantom.body import paint_surroundings
 from ml.phantom.canvas import Canvas
 from ml.phantom.grid import Field, Grid, linear_weights
 from ml.phantom.joint import paint_hip
 from ml.phantom.lesions import Severity, draw_fluid, draw_oedema, draw_severities
+from ml.phantom.scenes import SCENES
 
 Mask = npt.NDArray[np.uint8]
 SUB_SLICES = 3
@@ -84,18 +77,6 @@ def _nearest(values: Mask, acquisition: Acquisition, canvas: Canvas) -> Mask:
         np.rint(np.interp(t, s, np.arange(len(s)))).astype(int) for t, s in zip(target[1:], source[1:], strict=True)
     )
     return values[:, rows][:, :, columns]
-
-
-def paint_surroundings(canvas: Canvas, anatomy: Anatomy, marrow: Field, rng: np.random.Generator) -> None:
-    """Paint all of the pelvis but the hips."""
-    soft = soft_fields(canvas.grid, anatomy, np.random.default_rng([anatomy.seed, 21]))
-    paint_body(canvas, soft, rng)
-    paint_bowel(canvas, anatomy, rng)
-    paint_spine(canvas, anatomy, rng, marrow)
-    paint_organs(canvas, anatomy, rng)
-    paint_vessels(canvas, anatomy, rng)
-    paint_bursa(canvas, anatomy, rng)
-    paint_symphysis(canvas, anatomy)
 
 
 def _paint_hips(
@@ -170,8 +151,13 @@ def _hip_truths(
     return truths
 
 
-def _style(rng: np.random.Generator, style: str | None) -> str:
-    return style if style is not None else ("stir" if rng.random() < 0.7 else "random")
+def _severities(seed: int, severity: dict[str, Severity] | None, involvement: str | None) -> dict[str, Severity]:
+    if severity is None:
+        return draw_severities(np.random.default_rng([seed, 12]), involvement)
+    unknown = set(severity) - set(SIDES)
+    if unknown:
+        raise ValueError(f"severity names {', '.join(sorted(unknown))}; sides are right and left")
+    return {side: severity.get(side, Severity()) for side in SIDES}
 
 
 def generate(
@@ -181,10 +167,13 @@ def generate(
     severity: dict[str, Severity] | None = None,
     involvement: str | None = None,
     plane: str = "coronal",
+    hips: bool = True,
+    scene: str | None = None,
     target: str | None = None,
     style: str | None = None,
+    n_slices: int | None = None,
 ) -> Phantom:
-    """A synthetic hip MRI with its truth.
+    """A synthetic MRI of the hips with its truth, or one without hips.
 
     Parameters
     ----------
@@ -197,40 +186,63 @@ def generate(
     involvement : "normal", "right", "left" or "both", optional
         Restricts the drawn severities; drawn (30 % normal) where not given.
     plane : "coronal", "axial" or "sagittal"
+    hips : bool
+        False paints a `scene` without hips, with empty masks.
+    scene : a key of `ml.phantom.scenes.SCENES`, optional
+        What a picture without hips shows: "pelvis" (bladder and muscle only), "knee", "abdomen", "head", "objects" or "noise";
+        drawn where not given.
     target : "right", "left" or "both", optional
         What the field of view is aimed at; about 8 % single hips where not given.
     style : "stir", "t1", "t2" or "random", optional
         Where not given 70 % fat-suppressed as seen in practice, 30 % strongly randomised (lesions stay brighter than marrow).
+    n_slices : int, optional
+        Number of slices; 14 to 30 where not given.
 
     Returns
     -------
     Phantom
+
+    Raises
+    ------
+    ValueError
+        For an unknown plane, scene, style, involvement or side, or a severity outside 0 … 1.
     """
     anatomy = draw_anatomy(seed)
-    if severity is None:
-        severities = draw_severities(np.random.default_rng([seed, 12]), involvement)
-    else:
-        severities = {side: severity.get(side, Severity()) for side in SIDES}
+    severities = _severities(seed, severity, involvement)
     rng = np.random.default_rng([seed, 13, visit])
-    acquisition = draw_acquisition(rng, anatomy, plane, target)
-    look = draw_look(rng, _style(rng, style))
+    acquisition = draw_acquisition(rng, anatomy, plane, target, n_slices)
+    look = draw_look(rng, style if style is not None else ("stir" if rng.random() < 0.7 else "random"))
+    if not hips:
+        scene = scene if scene is not None else str(rng.choice(list(SCENES)))
+        if scene not in SCENES:
+            raise ValueError(f"scene is {scene!r}; it must be one of {', '.join(SCENES)}")
     canvas = Canvas.blank(acquisition.grid(look.resolution_mm, 1), look.palette)
     marrow = marrow_field(canvas.grid, look, rng)
-    paint_surroundings(canvas, anatomy, marrow, rng)
-    fine = acquisition.grid(look.resolution_mm, SUB_SLICES)
-    thickness = _paint_hips(canvas, fine, anatomy, look, severities, marrow)
+    thickness: dict[str, float] = {}
+    if scene is not None and not hips:
+        SCENES[scene](canvas, anatomy, marrow, rng)
+    else:
+        paint_surroundings(canvas, anatomy, marrow, rng)
+        fine = acquisition.grid(look.resolution_mm, SUB_SLICES)
+        thickness = _paint_hips(canvas, fine, anatomy, look, severities, marrow)
     pixels, tissues = finish(canvas, acquisition, look, rng)
     masks = _truth_masks(canvas, acquisition)
-    uid = f"2.25.{10**12 + seed * 1000 + visit}"
-    sources = tuple(SourceSlice(f"{uid}.{plane[0].encode().hex()}.{k + 1}") for k in range(acquisition.shape[0]))
+    truths = _hip_truths(anatomy, acquisition, masks, tissues, pixels, severities, thickness) if hips else {}
+    sources = tuple(SourceSlice(_uid(seed, visit, plane, scene or "hips", k)) for k in range(acquisition.shape[0]))
     return Phantom(
         volume=Volume(pixels, acquisition.spacing_mm, acquisition.affine, sources),
         masks=masks,
         tissues=tissues,
-        hips=_hip_truths(anatomy, acquisition, masks, tissues, pixels, severities, thickness),
+        hips=truths,
         seed=seed,
         visit=visit,
         plane=plane,
-        scene="hips",
+        scene=scene or "hips",
         thickness_mm=acquisition.thickness_mm,
     )
+
+
+def _uid(seed: int, visit: int, plane: str, scene: str, index: int) -> str:
+    """A UID that is the same for the same arguments and different otherwise (`2.25.` + a 120-bit number)."""
+    digest = hashlib.sha256(f"{seed}/{visit}/{plane}/{scene}/{index}".encode()).hexdigest()
+    return f"2.25.{int(digest[:30], 16)}"
