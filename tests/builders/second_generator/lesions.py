@@ -41,10 +41,10 @@ def _draw_plan(rng: np.random.Generator, severity: float) -> Plan:
     form = str(rng.choice(["bme", "synovitis", "both"], p=[0.25, 0.2, 0.55]))
     oedemas: list[tuple[float, float]] = []
     if form != "synovitis":
-        for _ in range(1 + int(rng.poisson(0.6 + 1.2 * severity))):
-            radius = float(np.exp(rng.uniform(np.log(2.5), np.log(7 + 13 * severity))))
-            oedemas.append((radius, float(np.clip(rng.normal(0.55 + 0.2 * severity, 0.22), 0.22, 1))))
-    effusion = float(rng.uniform(1.5, 3 + 8 * severity)) if form != "bme" else 0.0
+        for _ in range(1 + int(rng.poisson(0.8 + 1.4 * severity))):
+            radius = float(np.exp(rng.uniform(np.log(3.0), np.log(9 + 13 * severity))))
+            oedemas.append((radius, float(rng.uniform(0.16, 0.45 + 0.45 * severity))))
+    effusion = float(np.exp(rng.uniform(np.log(1.8), np.log(3.5 + 5.5 * severity)))) if form != "bme" else 0.0
     return Plan(tuple(oedemas), effusion, float(rng.uniform(0.6, 1.0)))
 
 

@@ -56,7 +56,7 @@ def draw_protocol(rng: np.random.Generator, field_mm: tuple[float, float] = (340
     columns = int(rng.choice([256, 320, 384, 448, 512], p=[0.08, 0.17, 0.2, 0.15, 0.4]))
     pixel = float(np.round(rng.uniform(*field_mm) / columns, 4))
     rows = int(columns * rng.choice([1.0, 1.0, 0.875, 0.75]) if pixel * columns > 390 else columns)
-    tilt = rng.normal(0, 1, 3) * np.array([5.0, 2.0, 2.5]) * (rng.random() < 0.6)
+    tilt = rng.normal(0, 1, 3) * np.array([5.0, 2.0, 1.8]) * (rng.random() < 0.6)
     vendor = str(rng.choice(["SIEMENS", "GE MEDICAL SYSTEMS", "Philips", "TOSHIBA"], p=[0.4, 0.3, 0.2, 0.1]))
     return Protocol(
         draw_sequence(rng), n_slices, thickness, (between, pixel, pixel), rows, columns,

@@ -97,7 +97,7 @@ def _pelvis(rng: np.random.Generator, protocol: Protocol, plans: dict[str, Plan]
 
     The stack is centred `aside_mm` to the left of the midline.
     """
-    pose = turn(rng.normal(0, 1, 3) * np.array([4.0, 2.0, 3.0]))
+    pose = turn(rng.normal(0, 1, 3) * np.array([4.0, 2.0, 2.0]))
     shift = rng.normal(0, 1, 3) * np.array([8.0, 5.0, 12.0]) + protocol.middle_mm - pose @ np.array([aside_mm, 4.0, 6.0])
     canvas = Canvas(grid_for(protocol, pose, shift, plane), protocol.sequence, rng, float(rng.uniform(1.0, 2.8)))
     right = draw_hip(rng, "right", offset=float(rng.uniform(84, 97)))
