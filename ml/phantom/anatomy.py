@@ -91,6 +91,7 @@ class Anatomy:
     ramus: float
     symphysis: Vec
     muscle_bulk: float
+    red_marrow: float
     muscle_shade: npt.NDArray[np.float64]
     spine: Vec
     seed: int
@@ -177,7 +178,8 @@ def draw_anatomy(seed: int) -> Anatomy:
         crotch=float(rng.uniform(-98, -72)) * size,
         ramus=float(rng.uniform(6, 10)),
         symphysis=np.array([rng.uniform(4, 8), rng.uniform(-46, -26), rng.uniform(-56, -34)]) * size,
-        muscle_bulk=float(rng.uniform(0.85, 1.3)),
+        muscle_bulk=float(rng.uniform(0.95, 1.5)),
+        red_marrow=float(rng.uniform(0.05, 0.5) if rng.random() < 0.5 else 0),
         muscle_shade=rng.uniform(0.82, 1.2, 40),
         spine=np.array([rng.normal(0, 3), rng.uniform(18, 40), rng.uniform(75, 100)]) * size,
         seed=seed,

@@ -99,12 +99,16 @@ def marrow_field(grid: Grid, look: Look, rng: np.random.Generator) -> Field:
 
 
 def texture(pixels: Field, tissue: npt.NDArray[np.uint8], grid: Grid, look: Look, rng: np.random.Generator) -> Field:
-    """Streaks in muscle, septa in fat, grain elsewhere."""
-    amount = np.full(len(Tissue), 0.04, np.float32)
-    amount[[Tissue.FAT, Tissue.MUSCLE, Tissue.BOWEL, Tissue.ORGAN]] = 0.16, 0.11, 0.14, 0.12
-    amount[[Tissue.URINE, Tissue.AIR, Tissue.MARROW]] = 0.01, 0, 0.06
-    grain = grid.noise(rng, (4.0, 11.0, 2.2)) * np.float32(0.75) + grid.noise(rng, (4.0, 2.5, 2.5)) * np.float32(0.5)
-    return np.asarray(pixels * np.maximum(1 + look.texture * amount[tissue] * grain, 0.1), np.float32)
+    """Streaks in muscle, lobules in fat, grain elsewhere."""
+    fibre, grain = np.full(len(Tissue), 0.02, np.float32), np.full(len(Tissue), 0.04, np.float32)
+    fibre[[Tissue.MUSCLE, Tissue.TENDON]] = 0.12, 0.15
+    grain[[Tissue.FAT, Tissue.BOWEL, Tissue.ORGAN, Tissue.MARROW]] = 0.10, 0.14, 0.12, 0.05
+    for amounts in (fibre, grain):
+        amounts[[Tissue.AIR, Tissue.URINE, Tissue.GAS]] = 0
+    streaks = grid.noise(rng, (6.0, 16.0, 2.5))
+    lobules = grid.noise(rng, (4.0, 3.5, 3.5)) * np.float32(0.7) + grid.noise(rng, 9.0) * np.float32(0.5)
+    factor = fibre[tissue] * streaks + grain[tissue] * lobules
+    return np.asarray(pixels * np.maximum(1 + look.texture * factor, 0.1), np.float32)
 
 
 def shading(grid: Grid, look: Look, rng: np.random.Generator) -> Field:
@@ -120,7 +124,7 @@ def fat_leak(tissue: npt.NDArray[np.uint8], grid: Grid, look: Look, rng: np.rand
     coarse = grid.coarse(20)
     where = np.clip(coarse.noise(rng, 110) - 0.6, 0, 2)
     share = np.zeros(len(Tissue), np.float32)
-    share[[Tissue.FAT, Tissue.MARROW]] = 1, 0.45
+    share[[Tissue.FAT, Tissue.MARROW, Tissue.BME]] = 1, 0.45, 0.45
     return grid.upsample((look.leak * 90 * where).astype(np.float32), coarse) * share[tissue]
 
 
@@ -131,6 +135,16 @@ def add_ghost(pixels: Field, look: Look, rng: np.random.Generator) -> Field:
     axis = int(rng.integers(1, 3))
     shift = int(pixels.shape[axis] * rng.uniform(0.05, 0.5))
     return np.asarray(pixels + look.ghost * (np.roll(pixels, shift, axis) + np.roll(pixels, -shift, axis)), np.float32)
+
+
+def add_wrap(pixels: Field, look: Look, rng: np.random.Generator) -> Field:
+    """Aliasing: what lies at one end of the columns appears faintly at the other."""
+    if not look.wrap:
+        return pixels
+    width = int(pixels.shape[2] * rng.uniform(0.03, 0.1))
+    wrapped = pixels.copy()
+    wrapped[:, :, :width] += np.float32(0.4) * pixels[:, :, -width:]
+    return wrapped
 
 
 def add_noise(pixels: Field, look: Look, rng: np.random.Generator) -> Field:

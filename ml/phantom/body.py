@@ -107,6 +107,10 @@ def soft_fields(grid: Grid, anatomy: Anatomy, rng: np.random.Generator) -> Soft:
     depth, septa, shade = muscle_fields(points, anatomy)
     thickness = anatomy.fat * (1 + 0.25 * coarse.noise(rng, 60))
     subcutaneous = outline + np.maximum(thickness, 3)
+    front = np.maximum(points[2] * -0.3, (points[1] - 35) * 0.3)
+    wall = np.maximum(np.abs(subcutaneous + 7) - 7, front) + 4
+    septa = np.where(wall < depth, np.abs(wall - depth), septa)
+    depth = np.minimum(depth, wall)
     fields = (f.astype(np.float32) for f in (outline, subcutaneous, septa, shade, depth))
     return Soft(coarse, *fields)
 
@@ -242,6 +246,7 @@ def paint_spine(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator, marr
     s = anatomy.size
     low, high = np.array([-75, -20, -10]) * s, np.array([75, 110, 230]) * s
     tilt = rotation([-35, 0, 0])
+    stripe = rng.uniform(7, 12) * s if rng.random() < 0.25 else 0.0  # bright end plates in some
     for layer, grid in canvas.layers(canvas.grid.box(low, high)):
         x, y, z = points = grid.points()
         sacrum = ellipsoid(points, anatomy.spine + np.array([0, 38, -12]) * s, np.array([50, 22, 52]) * s, tilt)
@@ -255,19 +260,24 @@ def paint_spine(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator, marr
             canvas.fill(layer, np.maximum(column - 1, np.abs(z - cz + 19 * s) - np.float32(4.5 * s)), Tissue.DISC)
             canvas.fill(layer, body, Tissue.CORTEX)
             canvas.fill(layer, body + np.float32(1.5), Tissue.MARROW, marrow[layer])
+            if stripe:
+                plate = np.maximum(body + 2, np.float32(stripe) - np.abs(z - cz))
+                canvas.fill(layer, plate, Tissue.MARROW, marrow[layer] * 2)
 
 
 def paint_bursa(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator) -> None:
     """Distractors outside the joint: trochanteric or iliopsoas bursa fluid and streaky muscle oedema, unlabelled."""
     for hip in anatomy.hips.values():
         base = hip.neck_direction * hip.neck_length
+        rim = np.array([0.75, rng.normal(0, 0.5), 0.75]) * (hip.radius_mm + 9)  # beside the labrum
         places = (
             base + hip.trochanter + [hip.radius_mm * 0.8, 0, 5],
             np.array([-22.0, -34, 2]),
             np.array([-20.0, 34, -58]),
+            rim,
         )
         for place in places:
-            if rng.random() < 0.15:
+            if rng.random() < 0.13:
                 radii = np.array([rng.uniform(2, 5), rng.uniform(5, 12), rng.uniform(7, 18)])
                 shade = float(canvas.palette[Tissue.FLUID] * rng.uniform(0.6, 1.05))
                 organ(canvas, place * [hip.sign, 1, 1] + hip.centre, radii, Tissue.FLUID, rng, value=shade, rough=0.15)

@@ -14,6 +14,7 @@ from ml.phantom.appearance import (
     Look,
     add_ghost,
     add_noise,
+    add_wrap,
     blur,
     draw_look,
     fat_leak,
@@ -103,7 +104,8 @@ def finish(canvas: Canvas, acquisition: Acquisition, look: Look, rng: np.random.
     steps = [float(axis[1] - axis[0]) for axis in grid.axes_mm[1:]]
     pixels = blur(pixels, look, (steps[0], steps[1])) * shading(grid, look, rng)
     pixels = _resample(pixels, acquisition, canvas)
-    pixels = add_noise(add_ghost(pixels, look, rng), look, rng)
+    pixels = add_wrap(add_ghost(pixels, look, rng), look, rng)
+    pixels = add_noise(pixels, look, rng)
     return pixels * np.float32(look.scale), _nearest(tissue, acquisition, canvas)
 
 

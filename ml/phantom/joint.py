@@ -32,8 +32,10 @@ def paint_hip(
         return
     shapes = hip_shapes(fine, _fine_box(box, canvas, fine), hip, anatomy, fluid)
     blobs = [blob for blob in (lesion_shape(fine, hip, lesion) for lesion in lesions) if blob is not None]
+    # Red marrow is wetter than fatty marrow: brighter with fat suppression, darker without.
+    red = anatomy.red_marrow * (1 if canvas.palette[Tissue.MARROW] < canvas.palette[Tissue.BME] else -0.6)
     for slab, layer in canvas.slabs(box, fine):
-        _paint_slab(slab, shapes, blobs, hip, fluid, marrow[layer], layer)
+        _paint_slab(slab, shapes, blobs, hip, fluid, red, marrow[layer], layer)
 
 
 def _fine_box(box: Box, canvas: Canvas, fine: Grid) -> Box:
@@ -42,30 +44,51 @@ def _fine_box(box: Box, canvas: Canvas, fine: Grid) -> Box:
 
 
 def _paint_slab(
-    slab: Canvas, shapes: HipShapes, blobs: list[LesionShape], hip: Hip, fluid: Fluid, marrow: Field, layer: Box
+    slab: Canvas,
+    shapes: HipShapes,
+    blobs: list[LesionShape],
+    hip: Hip,
+    fluid: Fluid,
+    red: float,
+    marrow: Field,
+    layer: Box,
 ) -> None:
     femur, head, bone, fossa = (shapes.at(slab.grid, name) for name in ("femur", "head", "bone", "fossa"))
-    space = np.float32(hip.joint_space)
-    pelvis = np.maximum(bone, -np.minimum(np.minimum(head, femur) - space, fossa))
+    pelvis = np.maximum(bone, -np.minimum(np.minimum(head, femur) - np.float32(hip.joint_space), fossa))
     core = femur + shapes.at(slab.grid, "cortex")
     pelvic_core = pelvis + np.float32(1.1 * hip.cortex)
+    fill = marrow * (1 + np.float32(red) * np.clip(head * np.float32(0.08), 0, 1))  # the head itself is fatty
     slab.fill(slab.whole, pelvis, Tissue.CORTEX)
-    slab.fill(slab.whole, pelvic_core, Tissue.MARROW, marrow)
+    slab.fill(slab.whole, pelvic_core, Tissue.MARROW, fill)
     slab.fill(slab.whole, np.maximum(fossa, -femur), Tissue.FAT, slab.palette[Tissue.FAT] * hip.pulvinar)
-    if head.min() < space:
-        in_cup = shapes.at(slab.grid, "in_cup")
-        slab.fill(slab.whole, np.maximum(head - space, in_cup), Tissue.CARTILAGE)
-        film = np.abs(head - space / 2) - np.float32(hip.film / 2)
-        slab.fill(slab.whole, np.maximum(film, in_cup), Tissue.FLUID)
+    if head.min() < hip.joint_space:
+        _paint_space(slab, shapes, hip, fluid, femur, head, pelvis)
     share = coverage(femur, slab.edge_mm)
     slab.paint(slab.whole, share, Tissue.CORTEX)
-    slab.fill(slab.whole, core, Tissue.MARROW, marrow)
+    slab.fill(slab.whole, core, Tissue.MARROW, fill)
     slab.label(slab.whole, LABEL["femur"], share)
     if head.min() < 0:
         slab.label(slab.whole, LABEL["femoral_head"], np.minimum(share, coverage(head, slab.edge_mm)))
     _paint_fluid(slab, shapes, fluid, femur, pelvis)
     for blob in blobs:
-        _paint_oedema(slab, blob, core if blob.lesion.femoral else pelvic_core, layer)
+        _paint_oedema(slab, blob, core if blob.lesion.femoral else pelvic_core, fill, layer)
+
+
+def _paint_space(
+    slab: Canvas, shapes: HipShapes, hip: Hip, fluid: Fluid, femur: Field, head: Field, pelvis: Field
+) -> None:
+    """Cartilage between head and cup with the film in its middle, which an effusion can widen."""
+    space = np.float32(hip.joint_space)
+    in_cup = shapes.at(slab.grid, "in_cup")
+    slab.fill(slab.whole, np.maximum(head - space, in_cup), Tissue.CARTILAGE)
+    width = max(hip.film, fluid.in_space * hip.joint_space)
+    film = np.maximum(np.abs(head - space / 2) - np.float32(width / 2), in_cup)
+    if width <= SYNOVITIS_FROM_MM:
+        slab.fill(slab.whole, film, Tissue.FLUID)
+        return
+    share = coverage(np.maximum(film, np.maximum(-femur, -pelvis)), slab.edge_mm)
+    slab.paint(slab.whole, share, Tissue.SYNOVITIS)
+    slab.label(slab.whole, LABEL["synovitis"], share)
 
 
 def _paint_fluid(slab: Canvas, shapes: HipShapes, fluid: Fluid, femur: Field, pelvis: Field) -> None:
@@ -86,7 +109,7 @@ def _paint_fluid(slab: Canvas, shapes: HipShapes, fluid: Fluid, femur: Field, pe
     slab.label(slab.whole, LABEL["synovitis"], share * thick)
 
 
-def _paint_oedema(slab: Canvas, blob: LesionShape, core: Field, layer: Box) -> None:
+def _paint_oedema(slab: Canvas, blob: LesionShape, core: Field, marrow: Field, layer: Box) -> None:
     """Brighten the marrow inside one irregular soft-edged blob, and label it."""
     sub = slab.grid.shape[0]
     if not blob.box[0].start < (layer[0].start + 1) * sub or not layer[0].start * sub < blob.box[0].stop:
@@ -102,6 +125,7 @@ def _paint_oedema(slab: Canvas, blob: LesionShape, core: Field, layer: Box) -> N
     lesion = blob.lesion
     outline = grid.upsample(blob.outline, blob.coarse)
     inside = coverage(core[box], slab.edge_mm)
-    value = lesion.value * grid.upsample(blob.patchy, blob.coarse)
+    extra = 1.25 * (marrow[box] - slab.palette[Tissue.MARROW])  # keeps the contrast to the marrow that is there
+    value = lesion.value * grid.upsample(blob.patchy, blob.coarse) + extra
     slab.paint(box, coverage(outline, max(lesion.edge_mm, slab.edge_mm)) * inside, Tissue.BME, value)
     slab.label(box, LABEL["bme"], coverage(outline, slab.edge_mm) * inside)

@@ -43,7 +43,10 @@ class Oedema:
 
 @dataclass(frozen=True)
 class Fluid:
-    """Joint fluid: greatest thickness in mm and how it spreads over the recesses (weights 0 … 1)."""
+    """Joint fluid: greatest thickness in mm and how it spreads over the recesses (weights 0 … 1).
+
+    `in_space` is the share of the joint space between head and cup that fluid fills; 0 leaves the film alone.
+    """
 
     thickness_mm: float
     anterior: float
@@ -53,6 +56,7 @@ class Fluid:
     start: float
     stop: float
     patchy: float
+    in_space: float
     key: tuple[int, ...]
 
     def rng(self) -> np.random.Generator:
@@ -93,6 +97,14 @@ def _pelvic_site(rng: np.random.Generator, hip: Hip, radius: float) -> Vec:
     return toward / np.linalg.norm(toward) * (r + hip.cortex + 0.4 * radius)
 
 
+def _brightness(marrow: float, brightest: float, step: float) -> float:
+    """Intensity of oedema: from a quarter above marrow to the brightest; on T1, where oedema is dark, down to that."""
+    if brightest < marrow:
+        return marrow + (brightest - marrow) * (0.3 + 0.7 * step)
+    low = marrow * 1.25
+    return low + max(brightest - low, 0.3 * marrow) * step
+
+
 def draw_oedema(key: tuple[int, ...], hip: Hip, severity: float, marrow: float, brightest: float) -> list[Oedema]:
     """The blobs of one hip: sites and shapes belong to the person, size and brightness follow severity."""
     if severity <= 0:
@@ -113,9 +125,8 @@ def draw_oedema(key: tuple[int, ...], hip: Hip, severity: float, marrow: float, 
         edge = float(rng.uniform(0.8, 5))
         radius = float(least + (most - least) * u**1.1)
         site = (_femoral_site if femoral else _pelvic_site)(rng, hip, 0.5 * (least + most))
-        low = marrow * 1.25 + 0.01 * brightest
-        step = np.clip(contrast + rng.normal(0, 0.12) + 0.15 * (severity - 0.5), 0, 1)
-        value = float(low + max(brightest - low, 0.3 * marrow) * step)
+        step = float(np.clip(contrast + rng.normal(0, 0.12) + 0.15 * (severity - 0.5), 0, 1))
+        value = _brightness(marrow, brightest, step)
         if u > 0 or index == 0:
             blobs.append(Oedema(site, radius, aspect, turn, min(edge, radius), value, femoral, (*key, index)))
     return blobs
@@ -137,5 +148,6 @@ def draw_fluid(key: tuple[int, ...], severity: float) -> Fluid:
         start=float(rng.uniform(0.0, 0.5)),
         stop=float(rng.uniform(0.72, 1.0)),
         patchy=float(rng.uniform(0.02, 0.15)),
+        in_space=float(rng.uniform(0.4, 0.85) if thickness > 4 and rng.random() < 0.5 else 0),
         key=key,
     )
