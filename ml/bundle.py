@@ -1,4 +1,4 @@
-"""Bundles: a folder with the weights of both networks and `bundle.json`, which says how they were made."""
+"""Bundles: a folder with the weights of both networks and `bundle.json`, which names their hashes and origin."""
 
 import hashlib
 import json
@@ -10,13 +10,16 @@ from typing import Any
 
 import safetensors.torch
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from ml.hips import Finder, load_finder
 from ml.networks.unet import UNet
 
 DEFAULT = Path(__file__).parent / "weights" / "default"
 DESCRIPTION = "bundle.json"
-PARTS = ("unet", "hips")
+UNET_WEIGHTS = "unet.safetensors"
+REQUIRED_FILES = (UNET_WEIGHTS, "hips.safetensors", "hips.json")
 MAX_BYTES = 16_000_000
 
 
@@ -31,76 +34,45 @@ class Bundle:
     Attributes
     ----------
     unet : the segmentation network, in evaluation mode
-    hips : the hip finder's network, as `ml.hips` wants it; None in a bundle that has none
+    finder : the hip finder
     name, version : shown beside each score
-    sha256 : one hash over the hashes of all weights of the bundle
+    sha256 : one hash over the hashes of all files of the bundle
     description : the whole of `bundle.json`
     """
 
     unet: nn.Module
-    hips: Any
+    finder: Finder
     name: str
     version: str
     sha256: str
     description: dict[str, Any]
 
 
-def save_part(
-    folder: Path,
-    part: str,
-    state: dict[str, Tensor],
-    settings: dict[str, Any],
-    *,
-    command: str,
-    metrics: dict[str, Any] | None = None,
-) -> None:
-    """Write one network of a bundle and its section of `bundle.json`; the other part's section is left as it is.
-
-    Parameters
-    ----------
-    folder : made where it is missing
-    part : "unet" or "hips"
-    state : state dict; stored as float16, batch-norm statistics and other one-dimensional tensors as float32
-    settings : what builds the network again
-    command : the exact command that made the weights
-    metrics : what was measured of them
-    """
-    if part not in PARTS:
-        raise ValueError(f"part is {part!r}; a bundle has {' and '.join(PARTS)}")
-    folder.mkdir(parents=True, exist_ok=True)
-    weights = folder / f"{part}.safetensors"
-    safetensors.torch.save_file({name: _stored(value) for name, value in state.items() if _is_kept(name)}, weights)
-    path = folder / DESCRIPTION
-    description = json.loads(path.read_text()) if path.exists() else {"name": "unet", "version": "1"}
-    description[part] = {
-        "file": weights.name,
-        "sha256": _file_hash(weights),
-        "settings": settings,
-        "command": command,
-        "metrics": metrics or {},
-        "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": version("numpy")},
-    }
-    path.write_text(json.dumps(description, indent=1, sort_keys=True) + "\n")
-
-
-def load_part(folder: Path, part: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """State dict (float32) and section of `bundle.json` of one network, its hash checked.
+def load(path: Path | str = DEFAULT, device: str = "cpu") -> Bundle:
+    """The bundle of a folder, ready to predict; the hash of each file is checked.
 
     Raises
     ------
     BundleError
-        The folder, the description, the section or the weights are missing, or the weights' SHA-256 is another one.
+        A file is missing, is not the one described, or does not fit this version of the code.
     """
-    section = describe(folder).get(part)
-    if section is None:
-        raise BundleError(f"{folder / DESCRIPTION} has no section {part!r}")
-    weights = folder / section["file"]
-    if not weights.is_file():
-        raise BundleError(f"{weights} is missing; {DESCRIPTION} names it as the weights of {part!r}")
-    if _file_hash(weights) != section["sha256"]:
-        raise BundleError(f"{weights} is not the file that {DESCRIPTION} describes (SHA-256 differs): restore it")
-    state = safetensors.torch.load_file(weights)
-    return {name: value.float() for name, value in state.items()}, section
+    folder = Path(path)
+    description = describe(folder)
+    _check_files(folder, description)
+    try:
+        unet = load_unet(folder, description).to(device)
+        finder = load_finder(folder)
+        finder.net.to(device)
+    except (KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        raise BundleError(f"{folder} does not fit this version of the code: {error}") from error
+    return Bundle(
+        unet=unet,
+        finder=finder,
+        name=str(description.get("name", folder.name)),
+        version=str(description.get("version", "0")),
+        sha256=bundle_hash(description),
+        description=description,
+    )
 
 
 def describe(folder: Path) -> dict[str, Any]:
@@ -117,47 +89,81 @@ def describe(folder: Path) -> dict[str, Any]:
     return description
 
 
-def load(path: Path = DEFAULT, device: str = "cpu") -> Bundle:
-    """The bundle of a folder, ready to predict.
-
-    Raises
-    ------
-    BundleError
-        See `load_part`.
-    """
-    path = Path(path)
-    description = describe(path)
-    state, section = load_part(path, "unet")
-    unet = unet_of(state, section["settings"]).to(device)
-    hips = None
-    if "hips" in description:
-        from ml.hips import network_of
-
-        hips = network_of(*load_part(path, "hips")).to(device)
-    return Bundle(
-        unet=unet,
-        hips=hips,
-        name=str(description["name"]),
-        version=str(description["version"]),
-        sha256=bundle_hash(description),
-        description=description,
-    )
+def load_unet(folder: Path, description: dict[str, Any]) -> UNet:
+    """The segmentation network of a folder, in evaluation mode, channels last."""
+    state = safetensors.torch.load_file(folder / UNET_WEIGHTS)
+    return unet_of({name: value.float() for name, value in state.items()}, description["unet"]["settings"])
 
 
 def unet_of(state: dict[str, Tensor], settings: dict[str, Any]) -> UNet:
     """The segmentation network with these weights, in evaluation mode, channels last."""
     network = UNet(**settings)
-    network.load_state_dict(state, strict=False)
-    missing = {name for name in network.state_dict() if _is_kept(name)} - set(state)
-    if missing:
-        raise BundleError(f"the weights lack {len(missing)} tensors of the network, {min(missing)} for one")
+    missing, unexpected = network.load_state_dict(state, strict=False)
+    wrong = [name for name in missing if _is_kept(name)] + list(unexpected)
+    if wrong:
+        raise BundleError(f"the weights do not fit a U-Net with {settings}: {wrong[0]} and {len(wrong) - 1} more")
     return network.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload, no-any-return]
 
 
+def save_unet(folder: Path, network: UNet, command: str, metrics: dict[str, Any]) -> None:
+    """Write the segmentation network into a bundle folder and seal it.
+
+    Parameters
+    ----------
+    folder : made where it is missing
+    network : kernels are stored as float16, batch-norm statistics and biases as float32
+    command : the exact command that made the weights
+    metrics : what was measured of them
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {name: _stored(value) for name, value in network.state_dict().items() if _is_kept(name)}
+    safetensors.torch.save_file(state, folder / UNET_WEIGHTS)
+    path = folder / DESCRIPTION
+    description = describe(folder) if path.exists() else {"name": "unet", "version": "1"}
+    description["unet"] = {
+        "settings": network.settings,
+        "command": command,
+        "metrics": metrics,
+        "versions": {name: version(name) for name in ("torch", "numpy", "safetensors")}
+        | {"python": platform.python_version()},
+    }
+    _write(folder, description)
+    seal(folder)
+
+
+def seal(folder: Path) -> str:
+    """Write the hash of each file that is there into `bundle.json` and give the bundle's own.
+
+    Raises
+    ------
+    BundleError
+        There is no description, or the files are larger than 16 MB together.
+    """
+    description = describe(folder)
+    present = [name for name in REQUIRED_FILES if (folder / name).is_file()]
+    n_bytes = sum((folder / name).stat().st_size for name in present)
+    if n_bytes > MAX_BYTES:
+        raise BundleError(f"the files of {folder} take {n_bytes} bytes, more than {MAX_BYTES}")
+    description["files"] = {name: _file_hash(folder / name) for name in present}
+    _write(folder, description)
+    return bundle_hash(description)
+
+
 def bundle_hash(description: dict[str, Any]) -> str:
-    """One SHA-256 over the weights' hashes: the same for the same weights, whatever else the description says."""
-    lines = "".join(f"{part} {description[part]['sha256']}\n" for part in PARTS if part in description)
-    return hashlib.sha256(lines.encode()).hexdigest()
+    """One SHA-256 over the files' hashes: the same for the same files, whatever else the description says."""
+    files = description["files"]
+    return hashlib.sha256("".join(f"{name} {files[name]}\n" for name in sorted(files)).encode()).hexdigest()
+
+
+def _check_files(folder: Path, description: dict[str, Any]) -> None:
+    files = description.get("files")
+    if not isinstance(files, dict):
+        raise BundleError(f"{folder / DESCRIPTION} names no files; `python -m ml seal {folder}` writes their hashes")
+    for name in REQUIRED_FILES:
+        if not (folder / name).is_file():
+            raise BundleError(f"{folder / name} is missing")
+        if files.get(name) != _file_hash(folder / name):
+            raise BundleError(f"{folder / name} is not the file that {DESCRIPTION} describes (its SHA-256 differs)")
 
 
 def _is_kept(name: str) -> bool:
@@ -173,3 +179,7 @@ def _stored(value: Tensor) -> Tensor:
 def _file_hash(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write(folder: Path, description: dict[str, Any]) -> None:
+    (folder / DESCRIPTION).write_text(json.dumps(description, indent=1, sort_keys=True) + "\n")

@@ -70,6 +70,7 @@ def extract(
     side: str,
     array: npt.NDArray | None = None,
     shape: tuple[int, int] = (CROP_ROWS, CROP_COLUMNS),
+    nearest: bool = False,
 ) -> Array:
     """The hip's crop of each slice, as a right hip.
 
@@ -82,6 +83,7 @@ def extract(
     array : shape (slice, row, column), optional
         What to cut instead of the volume's pixels (a mask plane, say).
     shape : (rows, columns) of the crop
+    nearest : take the nearest pixel (for ids) instead of interpolating
 
     Returns
     -------
@@ -89,11 +91,12 @@ def extract(
         Linear interpolation, averaging where the volume is finer than the crop; 0 outside the image.
     """
     source = volume.pixels if array is None else array
+    weigh = _nearest_weights if nearest else _weights
     crops = np.zeros((source.shape[0], *shape), np.float32)
     for index, (rows, columns) in enumerate(_crop_positions(volume, centre_mm, side, shape)):
-        by_row = _weights(rows, source.shape[1])
-        by_column = _weights(columns, source.shape[2])
-        crops[index] = by_row @ np.asarray(source[index], np.float32) @ by_column.T
+        row_span, by_row = _trimmed(weigh(rows, source.shape[1]))
+        column_span, by_column = _trimmed(weigh(columns, source.shape[2]))
+        crops[index] = by_row @ np.asarray(source[index, row_span, column_span], np.float32) @ by_column.T
     return crops
 
 
@@ -112,9 +115,9 @@ def restore(planes: Array, volume: Volume, centre_mm: Point, side: str) -> Array
     n_rows, n_columns = volume.pixels.shape[1:]
     restored = np.zeros((*planes.shape[:2], n_rows, n_columns), np.float32)
     for index, (rows, columns) in enumerate(_crop_positions(volume, centre_mm, side, planes.shape[2:])):
-        by_row = _weights(_inverted(rows, n_rows), planes.shape[2])
-        by_column = _weights(_inverted(columns, n_columns), planes.shape[3])
-        restored[:, index] = by_row @ planes[:, index] @ by_column.T
+        row_span, by_row = _trimmed(_weights(_inverted(rows, n_rows), planes.shape[2]).T)
+        column_span, by_column = _trimmed(_weights(_inverted(columns, n_columns), planes.shape[3]).T)
+        restored[:, index, row_span, column_span] = by_row.T @ planes[:, index] @ by_column
     return restored
 
 
@@ -178,3 +181,15 @@ def _weights(positions: npt.NDArray[np.float64], size: int) -> Array:
     width = max(1.0, abs(float(positions[1] - positions[0])))
     weights = np.clip(1 - np.abs(positions[:, None] - np.arange(size)) / width, 0, None)
     return np.asarray(weights / width, np.float32)
+
+
+def _nearest_weights(positions: npt.NDArray[np.float64], size: int) -> Array:
+    """Weights, shape (position, size): 1 at the nearest pixel, nothing outside."""
+    return np.asarray(np.rint(positions)[:, None] == np.arange(size), np.float32)
+
+
+def _trimmed(weights: Array) -> tuple[slice, Array]:
+    """The span of pixels that have any weight, and the weights of that span alone."""
+    used = np.flatnonzero(weights.any(axis=0))
+    span = slice(int(used[0]), int(used[-1]) + 1) if used.size else slice(0, 0)
+    return span, weights[:, span]

@@ -1,0 +1,114 @@
+"""Random tissue contrast: a phantom's slices as another sequence, scanner or generator might show them.
+
+Done with the phantom's tissue map. Oedema stays brighter than the marrow around it and fluid stays bright: those orders
+are what the labels mean; every other order of tissues is open.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ml.phantom.anatomy import Tissue
+from ml.random_fields import gains, smooth_field, uniform
+
+RETUNED_SHARE = 0.65  # hips whose tissues get other brightnesses
+REPAINTED_SHARE = 0.2  # hips that are painted anew from the tissue map, wholly or in part
+SPOTTED_SHARE = 0.3  # hips with bright spots in muscle or fat
+TEXTURED_SHARE = 0.5
+DARK = (Tissue.AIR, Tissue.CORTEX, Tissue.GAS, Tissue.TENDON)
+# Lowest and highest brightness when painted anew, fluid about 1. BME and synovitis follow from marrow and fluid.
+PAINT = {
+    Tissue.FAT: (0.03, 0.45),
+    Tissue.MUSCLE: (0.12, 0.5),
+    Tissue.MARROW: (0.04, 0.4),
+    Tissue.CARTILAGE: (0.25, 0.8),
+    Tissue.FLUID: (0.75, 1.3),
+    Tissue.URINE: (0.8, 1.5),
+    Tissue.VESSEL: (0.05, 1.2),
+}
+OTHER_PAINT = (0.1, 0.8)
+DARK_PAINT = (0.0, 0.12)
+
+
+def recontrast(images: Tensor, tissues: Tensor, n_slices: int, rng: torch.Generator) -> Tensor:
+    """The slices with other tissue brightnesses, shared by the slices of a hip.
+
+    Parameters
+    ----------
+    images : float32, shape (B, H, W), 0 outside the image (and 0 there afterwards)
+    tissues : int64, shape (B, H, W), ids of `Tissue`
+    n_slices : slices of one hip that lie beside each other
+
+    Returns
+    -------
+    float32, shape (B, H, W)
+    """
+    n_hips = len(images) // n_slices
+    ids = tissues.reshape(n_hips, -1)
+    outside = images == 0
+    gain = torch.gather(_retuning(n_hips, rng), 1, ids).reshape(images.shape)
+    images = images * _soften(gain)
+    paint = torch.gather(_palette(n_hips, rng), 1, ids).reshape(images.shape)
+    bright = brightness(images, n_hips).repeat_interleave(n_slices)[:, None, None]
+    share = _chosen(n_hips, REPAINTED_SHARE, rng) * torch.rand(n_hips, generator=rng).sqrt()
+    share = share.repeat_interleave(n_slices)[:, None, None]
+    images = images * (1 - share) + _soften(paint) * bright * share
+    images = images + _spots(tissues, n_hips, rng) * bright
+    images = images * _texture(images, n_hips, rng)
+    return images.masked_fill(outside, 0.0)
+
+
+def brightness(images: Tensor, n_hips: int) -> Tensor:
+    """About the 99th percentile of each hip's slices, shape (hip,), positive."""
+    return images.reshape(n_hips, -1)[:, ::37].quantile(0.99, dim=1).clamp(min=1e-3)
+
+
+def _chosen(n_hips: int, share: float, rng: torch.Generator) -> Tensor:
+    return (torch.rand(n_hips, generator=rng) < share).float()
+
+
+def _retuning(n_hips: int, rng: torch.Generator) -> Tensor:
+    """Brightness factor of each tissue, shape (hip, tissue)."""
+    gain = gains((n_hips, len(Tissue)), 0.3, rng)
+    lift = torch.exp(torch.rand((n_hips, 2), generator=rng) * 0.4 - 0.08)
+    gain[:, Tissue.BME] = gain[:, Tissue.MARROW] * lift[:, 0]
+    gain[:, Tissue.FLUID] = gain[:, Tissue.FLUID].sqrt()
+    gain[:, Tissue.SYNOVITIS] = gain[:, Tissue.FLUID] * lift[:, 1]
+    chosen = _chosen(n_hips, RETUNED_SHARE, rng)[:, None]
+    return gain * chosen + (1 - chosen)
+
+
+def _palette(n_hips: int, rng: torch.Generator) -> Tensor:
+    """Brightness of each tissue when painted anew, shape (hip, tissue)."""
+    ranges = [DARK_PAINT if tissue in DARK else PAINT.get(tissue, OTHER_PAINT) for tissue in Tissue]
+    low, high = torch.tensor(ranges).T
+    palette = low + torch.rand((n_hips, len(Tissue)), generator=rng) * (high - low)
+    palette[:, Tissue.BME] = palette[:, Tissue.MARROW] + 0.15 + 0.5 * torch.rand(n_hips, generator=rng)
+    palette[:, Tissue.SYNOVITIS] = palette[:, Tissue.FLUID] * (0.75 + 0.3 * torch.rand(n_hips, generator=rng))
+    return palette
+
+
+def _soften(values: Tensor) -> Tensor:
+    """Edges of a painted map one pixel softer, as partial volume makes them."""
+    rows = functional.pad(values, (0, 0, 1, 1), mode="replicate")
+    values = 0.25 * (rows[:, :-2] + rows[:, 2:]) + 0.5 * values
+    columns = functional.pad(values, (1, 1), mode="replicate")
+    return 0.25 * (columns[:, :, :-2] + columns[:, :, 2:]) + 0.5 * values
+
+
+def _spots(tissues: Tensor, n_hips: int, rng: torch.Generator) -> Tensor:
+    """Bright vessel- and bursa-like spots in muscle and fat, to be added; as a share of the brightest."""
+    field = smooth_field((len(tissues), 1, *tissues.shape[1:]), (17, 21), rng)[:, 0]
+    height = torch.rand(n_hips, generator=rng) * _chosen(n_hips, SPOTTED_SHARE, rng)
+    spots = (field - 1.5).clamp(0, 0.4) / 0.4 * height.repeat_interleave(len(tissues) // n_hips)[:, None, None]
+    is_soft = (tissues == Tissue.MUSCLE) | (tissues == Tissue.FAT)
+    return spots * _soften(is_soft.float())
+
+
+def _texture(images: Tensor, n_hips: int, rng: torch.Generator) -> Tensor:
+    """Factors around 1: patchy marrow and muscle at two scales."""
+    shape = (len(images), 1, *images.shape[1:])
+    depth = torch.rand(n_hips, generator=rng) * _chosen(n_hips, TEXTURED_SHARE, rng) * 0.1
+    depth = depth.repeat_interleave(len(images) // n_hips)[:, None, None]
+    field = smooth_field(shape, (9, 11), rng)[:, 0] + 0.7 * smooth_field(shape, (32, 40), rng)[:, 0]
+    return (1 + depth * field + uniform((len(images), 1, 1), 0.02, rng)).clamp(min=0.3)

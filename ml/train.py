@@ -1,0 +1,246 @@
+"""Training of the segmentation network on synthetic hips: `python -m ml train`."""
+
+import argparse
+import json
+import math
+import shlex
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
+
+from ml import augment, dataset
+from ml.bundle import save_unet, unet_of
+from ml.losses import segmentation_loss
+from ml.metrics import stack_dice
+from ml.networks.unet import UNet
+
+DATA_FOLDER = Path("var/ml")
+VALIDATION_SEEDS = range(10_000, 10_012)
+MAX_TRAINING_SEED = 9_999
+N_STACKS, N_SLICES = 8, 4  # a batch is 8 hips × 4 slices
+WARM_UP_STEPS = 150
+EMA_DECAY = 0.998
+GRADIENT_NORM = 5.0
+CHECKPOINT = "checkpoint.pt"
+
+
+class TrainingError(RuntimeError):
+    """Training can't go on: the loss is not finite, or a checkpoint belongs to another run."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One training run. It ends after `steps` or after `minutes`, whichever comes first; the learning rate follows."""
+
+    phantoms: int
+    seed: int
+    base: int
+    steps: int
+    minutes: float
+    learning_rate: float
+    bf16: bool
+    threads: int
+    workers: int
+
+
+@dataclass
+class State:
+    """What a run carries from step to step and keeps in its checkpoint."""
+
+    network: UNet
+    average: UNet
+    optimizer: torch.optim.Optimizer
+    step: int = 0
+    seconds: float = 0.0
+
+
+def command(arguments: list[str]) -> int:
+    """Run `python -m ml train …`; 0 when the bundle is written."""
+    parser = argparse.ArgumentParser(prog="python -m ml train", description=__doc__)
+    parser.add_argument("--phantoms", type=int, default=400, help="synthetic patients to train on, seeds 0, 1, …")
+    parser.add_argument("--seed", type=int, default=1, help="of the weights, the order and the augmentation")
+    parser.add_argument("--base", type=int, default=16, help="channels of the first level")
+    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--minutes", type=float, default=math.inf, help="stop by the clock as well")
+    parser.add_argument("--learning-rate", type=float, default=2e-3)
+    parser.add_argument("--bf16", action="store_true", help="bfloat16 convolutions (fast on processors with AMX)")
+    parser.add_argument("--threads", type=int, default=1, help="of the network; one is fastest on a busy machine")
+    parser.add_argument("--workers", type=int, default=1, help="processes that augment")
+    parser.add_argument("--out", type=Path, required=True, help="bundle folder; a checkpoint in it is resumed")
+    parser.add_argument("--data", type=Path, help="where examples are kept; default var/ml/phantoms-<fingerprint>")
+    options = vars(parser.parse_args(arguments))
+    out, data = options.pop("out"), options.pop("data")
+    plan = Plan(**options)
+    if not 1 <= plan.phantoms <= MAX_TRAINING_SEED + 1:
+        parser.error(f"--phantoms must be 1 to {MAX_TRAINING_SEED + 1}: higher seeds are for validation and tests")
+    made_by = shlex.join(["python", "-m", "ml", "train", *arguments])
+    train(plan, out, data or DATA_FOLDER / f"phantoms-{dataset.fingerprint()}", made_by)
+    return 0
+
+
+def train(plan: Plan, out: Path, data: Path, made_by: str) -> State:
+    """Make the examples, train, and write the bundle; interim bundles and checkpoints every 100 steps.
+
+    Parameters
+    ----------
+    made_by : the command, kept in the bundle
+
+    Raises
+    ------
+    TrainingError
+        The loss is not finite, or `out` holds a checkpoint of another plan.
+    """
+    torch.set_num_threads(plan.threads)
+    seeds = range(plan.phantoms)
+    dataset.prepare([*seeds, *VALIDATION_SEEDS], data)
+    stacks = list(dataset.read(seeds, data))
+    validation = list(dataset.read(VALIDATION_SEEDS, data))
+    out.mkdir(parents=True, exist_ok=True)
+    state = _start(plan, out)
+    _log(out, {"event": "start", "step": state.step, "plan": asdict(plan), "data": str(data), "n_stacks": len(stacks)})
+    started = time.monotonic() - state.seconds
+    losses: list[float] = []
+    batches = _batches(stacks, plan, state.step)
+    with tqdm(total=plan.steps, initial=state.step, desc="training", unit="step") as bar:
+        while state.step < plan.steps and state.seconds < plan.minutes * 60:
+            losses.append(_step(state, plan, *next(batches)))
+            state.seconds = time.monotonic() - started
+            bar.update()
+            bar.set_postfix(loss=f"{losses[-1]:.3f}")
+            if state.step % 100 == 0:
+                _log(out, {"step": state.step, "seconds": round(state.seconds), "loss": float(np.mean(losses[-100:]))})
+                _save_checkpoint(state, plan, out)
+            if state.step % 500 == 0:
+                _write(state, plan, out, validation, made_by)
+    _write(state, plan, out, validation, made_by)
+    return state
+
+
+def learning_rate(plan: Plan, step: int, seconds: float) -> float:
+    """Linear warm-up, then half a cosine to 0 at the end of the run."""
+    progress = min(1.0, max(step / plan.steps, seconds / (plan.minutes * 60)))
+    warm_up = min(1.0, (step + 1) / WARM_UP_STEPS)
+    return plan.learning_rate * warm_up * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def _start(plan: Plan, out: Path) -> State:
+    torch.manual_seed(plan.seed)
+    network = UNet(base=plan.base).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    average = unet_of(network.state_dict(), network.settings)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=plan.learning_rate, weight_decay=1e-3)
+    state = State(network, average, optimizer)
+    path = out / CHECKPOINT
+    if path.exists():
+        kept = torch.load(path, weights_only=True)
+        if kept["plan"] != asdict(plan):
+            raise TrainingError(f"{path} belongs to another plan: {kept['plan']}; choose another --out or delete it")
+        for part in ("network", "average", "optimizer"):
+            getattr(state, part).load_state_dict(kept[part])
+        state.step, state.seconds = kept["step"], kept["seconds"]
+    return state
+
+
+def _save_checkpoint(state: State, plan: Plan, out: Path) -> None:
+    kept = {part: getattr(state, part).state_dict() for part in ("network", "average", "optimizer")}
+    kept |= {"plan": asdict(plan), "step": state.step, "seconds": state.seconds}
+    partial = out / f"{CHECKPOINT}.part"
+    torch.save(kept, partial)
+    partial.rename(out / CHECKPOINT)
+
+
+def _step(state: State, plan: Plan, images: Tensor, targets: Tensor) -> float:
+    """One batch forward, backward and into the weights; its loss."""
+    for group in state.optimizer.param_groups:
+        group["lr"] = learning_rate(plan, state.step, state.seconds)
+    state.network.train()
+    with torch.autocast("cpu", torch.bfloat16, enabled=plan.bf16):
+        logits = state.network(images.contiguous(memory_format=torch.channels_last))
+    loss = segmentation_loss(logits, targets)
+    if not torch.isfinite(loss):
+        raise TrainingError(f"the loss is {loss.item()} at step {state.step}; lower --learning-rate")
+    state.optimizer.zero_grad()
+    loss.backward()
+    nn.utils.clip_grad_norm_(state.network.parameters(), GRADIENT_NORM, error_if_nonfinite=True)
+    state.optimizer.step()
+    state.step += 1
+    _follow(state)
+    return float(loss.item())
+
+
+class Batches(Dataset[tuple[Tensor, Tensor]]):
+    """The augmented batch of each step; it depends on the seed and the step alone, so a resumed run sees the same."""
+
+    def __init__(self, stacks: list[dataset.Stack], seed: int, n_steps: int) -> None:
+        self.stacks, self.seed, self.n_steps = stacks, seed, n_steps
+
+    def __len__(self) -> int:
+        return self.n_steps
+
+    def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
+        """Network input, float32, shape (32, 1, 128, 160), and targets, float32, shape (32, 4, 128, 160)."""
+        arrays = dataset.draw(
+            self.stacks, np.random.default_rng([self.seed, step]), min(N_STACKS, len(self.stacks)), N_SLICES
+        )
+        images, masks, tissues = (torch.from_numpy(array) for array in arrays)
+        rng = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
+        return augment.augment(images, masks, tissues, N_SLICES, rng, augment.Settings())
+
+
+def _batches(stacks: list[dataset.Stack], plan: Plan, first_step: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Batches from `first_step` on, made in processes of their own while the network works."""
+    steps = range(first_step, plan.steps)
+    return iter(
+        DataLoader(
+            Batches(stacks, plan.seed, plan.steps),
+            batch_size=None,
+            sampler=steps,
+            num_workers=plan.workers,
+            prefetch_factor=4 if plan.workers else None,
+            multiprocessing_context="fork" if plan.workers else None,
+        )
+    )
+
+
+@torch.no_grad()
+def _follow(state: State) -> None:
+    """Move the averaged weights and statistics towards the network's; faster at the beginning."""
+    decay = min(EMA_DECAY, state.step / (state.step + 20))
+    averages = state.average.state_dict()
+    for name, value in state.network.state_dict().items():
+        if value.is_floating_point():
+            averages[name].lerp_(value, 1 - decay)
+
+
+def _write(state: State, plan: Plan, out: Path, validation: list[dataset.Stack], made_by: str) -> None:
+    metrics = {"validation": validate(state.average, validation), "steps": state.step, "seconds": round(state.seconds)}
+    _log(out, {"step": state.step, **metrics})
+    save_unet(out, state.average, made_by, metrics)
+
+
+@torch.inference_mode()
+def validate(network: nn.Module, stacks: list[dataset.Stack]) -> dict[str, float | None]:
+    """Dice of each label per stack on the crop's grid, mean over the stacks whose truth is not empty."""
+    return stack_dice(_outlines(network, stacks))
+
+
+def _outlines(network: nn.Module, stacks: list[dataset.Stack]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Predicted and true label planes, bool, of each stack."""
+    for stack in stacks:
+        images = torch.from_numpy(stack.images.astype(np.float32))
+        inputs, targets = augment.centre_only(images, torch.from_numpy(stack.masks), len(images))
+        logits = network(inputs.contiguous(memory_format=torch.channels_last))
+        yield logits > 0, targets > 0.5
+
+
+def _log(out: Path, entry: dict[str, Any]) -> None:
+    with (out / "log.jsonl").open("a") as file:
+        file.write(json.dumps(entry) + "\n")
+
