@@ -12,6 +12,7 @@ from pydicom.uid import UID
 from ml.dicom import limits
 from ml.dicom.errors import RefusedFileError, UnplacedFileError
 from ml.dicom.parse import parse as parse
+from ml.dicom.syntaxes import DECODERS, is_compressed, name_of
 
 MR_CLASSES = {
     "1.2.840.10008.5.1.4.1.1.4": "MR Image Storage",
@@ -189,6 +190,9 @@ def _whole(dataset: Dataset, keyword: str, default: int | None = None) -> int:
 
 
 def _check_pixels(dataset: Dataset) -> None:
+    syntax = str(dataset.file_meta.TransferSyntaxUID)
+    if syntax not in DECODERS:
+        raise RefusedFileError(f"has pixels in {name_of(syntax)}, which can't be read")
     rows, columns = _whole(dataset, "Rows", 0), _whole(dataset, "Columns", 0)
     if _PIXELS not in dataset or not rows or not columns:
         raise RefusedFileError("is an MR object without pixel data")
@@ -210,7 +214,7 @@ def _check_pixels(dataset: Dataset) -> None:
 def _check_length(dataset: Dataset, expected_bytes: int, n_frames: int) -> None:
     value = dataset.get_item(_PIXELS).value  # raw, not decoded
     actual = len(value) if value is not None else 0
-    if UID(dataset.file_meta.TransferSyntaxUID).is_encapsulated:
+    if is_compressed(str(dataset.file_meta.TransferSyntaxUID)):
         if actual < 8 * (n_frames + 1):  # an offset table and one fragment a frame have 8 bytes of header each
             raise RefusedFileError(f"has pixel data too short for its {n_frames} frames: the file is cut off or damaged")
     elif actual < expected_bytes:

@@ -8,27 +8,13 @@ from pydicom import Dataset
 from pydicom.encaps import get_frame
 from pydicom.pixels.processing import apply_modality_lut
 from pydicom.pixels.utils import pixel_array
-from pydicom.uid import (
-    UID,
-    JPEG2000TransferSyntaxes,
-    JPEGLSTransferSyntaxes,
-    JPEGTransferSyntaxes,
-    RLETransferSyntaxes,
-)
 
 from ml.dicom.codestream import declared_size
 from ml.dicom.errors import RefusedFileError
 from ml.dicom.header import Frame
+from ml.dicom.syntaxes import DECODERS, is_compressed
 
 Pixels = npt.NDArray[np.float32]
-
-_HTJ2K = [f"1.2.840.10008.1.2.4.{n}" for n in (201, 202, 203)]
-_PLUGINS: dict[str, str] = {
-    **dict.fromkeys(RLETransferSyntaxes, "pydicom"),
-    **dict.fromkeys(JPEGTransferSyntaxes, "gdcm"),
-    **dict.fromkeys(JPEGLSTransferSyntaxes, "pyjpegls"),
-    **dict.fromkeys([*JPEG2000TransferSyntaxes, *_HTJ2K], "pylibjpeg"),
-}
 
 
 def decode(frame: Frame, dataset: Dataset) -> Pixels:
@@ -59,18 +45,16 @@ def is_inverted(dataset: Dataset) -> bool:
 
 
 def _decode(frame: Frame, dataset: Dataset) -> Pixels:
-    syntax = UID(dataset.file_meta.TransferSyntaxUID)
+    syntax = str(dataset.file_meta.TransferSyntaxUID)
     index = (frame.number or 1) - 1
-    if syntax.is_encapsulated:
-        if syntax not in _PLUGINS:
-            raise RefusedFileError(f"has pixels in {syntax.name[:60]}, which can't be read")
+    if is_compressed(syntax):
         n_frames = int(dataset.get("NumberOfFrames") or 1)
         size = declared_size(get_frame(dataset.PixelData, index, number_of_frames=n_frames))
         if size is not None and size != (frame.rows, frame.columns):
             raise RefusedFileError(
                 f"has compressed pixels of {size[0]} × {size[1]} in an image of {frame.rows} × {frame.columns}"
             )
-    stored = pixel_array(dataset, index=index, decoding_plugin=_PLUGINS.get(syntax, ""))
+    stored = pixel_array(dataset, index=index, decoding_plugin=DECODERS[syntax])
     if stored.shape != (frame.rows, frame.columns):
         raise RefusedFileError(f"decodes to {stored.shape} instead of {frame.rows} × {frame.columns}")
     values = apply_modality_lut(stored, _rescaling(frame, dataset)).astype(np.float32)

@@ -21,6 +21,7 @@ from hipapp.imaging.dicom import allowlist
 from hipapp.imaging.dicom.compressed import clean_frames
 from ml.dicom.errors import RefusedFileError
 from ml.dicom.parse import with_transfer_syntax
+from ml.dicom.syntaxes import is_compressed
 
 _MAX_DEPTH = 4
 _OLDEST_NAMED_AGE = 89  # HIPAA Safe Harbor: older ages are one group
@@ -210,7 +211,7 @@ def _set_pixels(clean: Dataset, source: Dataset) -> None:
         raise RefusedFileError("has pixel data of an unknown kind")
     n_frames = int(clean.get("NumberOfFrames") or 1)
     try:
-        if UID(source.file_meta.TransferSyntaxUID).is_encapsulated:
+        if is_compressed(str(source.file_meta.TransferSyntaxUID)):
             pixels = clean_frames(clean, n_frames)
             if pixels is not None:
                 clean["PixelData"] = DataElement(0x7FE00010, "OB", pixels)

@@ -1,0 +1,29 @@
+"""Which transfer syntaxes are read, and by which decoder: one each, so that damaged data meets only one."""
+
+from pydicom.uid import (
+    UID,
+    JPEG2000TransferSyntaxes,
+    JPEGLSTransferSyntaxes,
+    JPEGTransferSyntaxes,
+    RLETransferSyntaxes,
+)
+
+_NATIVE = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2")
+_HTJ2K = tuple(f"1.2.840.10008.1.2.4.{n}" for n in (201, 202, 203))
+
+DECODERS: dict[str, str] = {
+    **dict.fromkeys(_NATIVE, ""),
+    **dict.fromkeys(RLETransferSyntaxes, "pydicom"),
+    **dict.fromkeys(JPEGTransferSyntaxes, "gdcm"),
+    **dict.fromkeys(JPEGLSTransferSyntaxes, "pyjpegls"),
+    **dict.fromkeys([*JPEG2000TransferSyntaxes, *_HTJ2K], "pylibjpeg"),
+}
+
+
+def is_compressed(syntax: str) -> bool:
+    """Whether each frame lies in fragments of its own (PS3.5 A.4)."""
+    return bool(DECODERS[syntax])
+
+
+def name_of(syntax: str) -> str:
+    return str(UID(syntax).name)[:60]
