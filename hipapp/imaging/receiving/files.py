@@ -12,7 +12,7 @@ from pydicom import Dataset, dcmwrite
 from hipapp.accounts.models import Centre
 from hipapp.core.crypto import keyed_digest
 from hipapp.core.storage import put_content, read_content
-from hipapp.imaging.dicom.deidentify import deidentify
+from hipapp.imaging.dicom.deidentify import deidentify, find_pixel_concerns
 from hipapp.imaging.dicom.identity import Identity, identity_of
 from ml.dicom.archive import Item, walk
 from ml.dicom.errors import RefusedFileError
@@ -56,6 +56,7 @@ class StoredFile:
     frames: tuple[Frame, ...] = field(repr=False)
     description: str = ""
     acquired_at: datetime | None = None
+    concerns: tuple[str, ...] = ()
 
 
 def read_files(folder: Path, centre: Centre) -> Iterator[StoredFile | Outcome]:
@@ -112,6 +113,7 @@ def store_dataset(dataset: Dataset, outcome: Outcome, centre: Centre) -> StoredF
         frames=stored_frames(clean, path),
         description=str(clean.get("StudyDescription") or "")[:120],
         acquired_at=identity.acquired_at,
+        concerns=tuple(find_pixel_concerns(dataset)),
     )
 
 

@@ -43,6 +43,7 @@ def place_study(study: Study, upload: Upload, files: list[StoredFile]) -> None:
     patient = upload.visit.patient if upload.visit else upload.patient
     identity = files[0].identity
     reasons = [DIFFERENT_PERSONS] if are_different(file.identity for file in files) else []
+    reasons += sorted({concern for file in files for concern in file.concerns})
     if patient is not None:
         reasons += mismatches(identity, patient)
     study.intended_visit, study.intended_patient = upload.visit, patient

@@ -1,0 +1,90 @@
+"""Slices and outlines as PNG, drawn from the stored files; nothing of the file's header gets into a picture."""
+
+import io
+import zlib
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from scipy import ndimage
+
+from hipapp.core.storage import read_content
+from hipapp.imaging.models import Segmentation, Series
+from ml.dicom.header import frames_of, parse
+from ml.dicom.pixels import decode, is_inverted
+from ml.dicom.volume import SourceSlice
+from ml.labels import BME, FEMORAL_HEAD, FEMUR, SYNOVITIS
+
+WIDTH_PX = 1024  # outlines are drawn at about this width, so that their lines stay thin when the picture is large
+LINE_PX = 2
+# Okabe–Ito, as look.md says: femur sky, femoral head green, BME vermilion, synovitis yellow; the last one lies on top.
+COLOURS = {
+    FEMUR: (0x56, 0xB4, 0xE9),
+    FEMORAL_HEAD: (0x00, 0x9E, 0x73),
+    SYNOVITIS: (0xF0, 0xE4, 0x42),
+    BME: (0xD5, 0x5E, 0x00),
+}
+
+
+def source_of(series: Series, index: int) -> SourceSlice:
+    """Where slice `index` of a Series row lies and how it goes onto the Volume; IndexError where there is none."""
+    if not 0 <= index < len(series.slices):
+        raise IndexError(index)
+    uid, frame, transpose, flip_rows, flip_columns = series.slices[index]
+    return SourceSlice(uid, frame, transpose, flip_rows, flip_columns)
+
+
+def draw_slice(series: Series, index: int) -> bytes:
+    """PNG of one slice in the Volume's orientation, grey 0–255 over the series' window, at its own matrix size.
+
+    Raises
+    ------
+    IndexError
+        There is no such slice.
+    RefusedFileError
+        The stored file can't be decoded any more.
+    """
+    source = source_of(series, index)
+    path = series.instances.values_list("path", flat=True).get(sop_uid=source.uid)
+    dataset = parse(read_content(path))
+    frame = next(f for f in frames_of("the stored file", dataset, lambda: dataset) if f.number == source.frame)
+    pixels = source.from_source(decode(frame, dataset))
+    low, high = series.window
+    if is_inverted(dataset):  # as the Volume turns them, but about the slice's own maximum: this is for looking at only
+        top = float(np.nanmax(pixels))
+        pixels = top - pixels
+    grey = np.clip((np.nan_to_num(pixels, nan=low) - low) / (high - low), 0, 1) * 255
+    return _png(Image.fromarray(grey.astype(np.uint8), "L"))
+
+
+def draw_outlines(segmentations: list[Segmentation], index: int, *, is_filled: bool = False) -> bytes:
+    """Transparent PNG of the outlines (or the filled areas) of both hips on one slice, enlarged by a whole number."""
+    planes = [unpack_mask(row)[index] for row in segmentations]
+    mask = np.bitwise_or.reduce(planes) if planes else np.zeros((1, 1), np.uint8)
+    scale = max(1, round(WIDTH_PX / mask.shape[1])) if not is_filled else 1
+    canvas = np.zeros((mask.shape[0] * scale, mask.shape[1] * scale, 4), np.uint8)
+    for bit, colour in COLOURS.items():
+        plane = (mask & bit) > 0
+        if plane.any():
+            canvas[plane if is_filled else _edge(plane, scale)] = (*colour, 255)
+    return _png(Image.fromarray(canvas, "RGBA"))
+
+
+def unpack_mask(row: Segmentation) -> npt.NDArray[np.uint8]:
+    """The bit planes of a segmentation, uint8 (slice, row, column)."""
+    flat = np.frombuffer(zlib.decompress(bytes(row.mask)), np.uint8)
+    return flat.reshape(row.shape)
+
+
+def _edge(plane: npt.NDArray[np.bool_], scale: int) -> npt.NDArray[np.bool_]:
+    """The rim of an area, a line of LINE_PX inside its border, on the enlarged grid."""
+    large = plane.repeat(scale, axis=0).repeat(scale, axis=1)
+    inner = ndimage.binary_erosion(large, iterations=LINE_PX if scale > 1 else 1)
+    return large & ~inner
+
+
+def _png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=3)
+    return buffer.getvalue()
+

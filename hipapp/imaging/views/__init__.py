@@ -1,0 +1,1 @@
+"""Pages of imaging, by subject: uploads, lists, studies, images."""

@@ -1,0 +1,44 @@
+"""Pictures of slices and outlines: behind the same door as the page they are on, cached by the browser alone."""
+
+import uuid
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.views.decorators.http import require_GET
+
+from hipapp.imaging.drawing import draw_outlines, draw_slice
+from hipapp.imaging.models import Segmentation, Series
+from hipapp.imaging.selectors import visible_studies
+from ml.dicom.errors import RefusedFileError
+
+CACHE = "private, max-age=3600, immutable"
+
+
+@require_GET
+def slice_image(request: HttpRequest, pk: uuid.UUID, series_id: int, index: int) -> HttpResponse:
+    """One slice; its address never gets another picture."""
+    series = _series(request, pk, series_id)
+    try:
+        return _png(draw_slice(series, index))
+    except (IndexError, RefusedFileError) as error:
+        raise Http404("There is no such slice, or its file can't be decoded.") from error
+
+
+@require_GET
+def outline_image(request: HttpRequest, pk: uuid.UUID, series_id: int, index: int) -> HttpResponse:
+    """The outlines (`?fill=1`: the areas) of the segmentations named by `?of=`, e.g. `12-13`, on one slice."""
+    series = _series(request, pk, series_id)
+    keys = [int(key) for key in request.GET.get("of", "").split("-")[:2] if key.isdigit() and len(key) < 12]
+    rows = list(Segmentation.objects.filter(series=series, pk__in=keys))
+    if not rows or index >= rows[0].shape[0]:
+        raise Http404("There are no such outlines.")
+    return _png(draw_outlines(rows, index, is_filled=request.GET.get("fill") == "1"))
+
+
+def _series(request: HttpRequest, pk: uuid.UUID, series_id: int) -> Series:
+    study = get_object_or_404(visible_studies(request.user), pk=pk)
+    return get_object_or_404(Series, pk=series_id, study=study)
+
+
+def _png(content: bytes) -> HttpResponse:
+    return HttpResponse(content, content_type="image/png", headers={"Cache-Control": CACHE, "Vary": "Cookie"})

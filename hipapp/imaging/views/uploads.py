@@ -1,0 +1,144 @@
+"""Uploading: the page, the requests that its script sends, and the page of what came of it."""
+
+import uuid
+from collections import Counter
+
+from django.core.exceptions import TooManyFilesSent
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.csrf import csrf_exempt, csrf_protect
+from django.views.decorators.http import require_GET, require_POST
+
+from hipapp.accounts.permissions import Act, can, centres_for, record_access
+from hipapp.clinic.selectors import visible_patients, visible_visits
+from hipapp.core.errors import DomainError, ForbiddenError
+from hipapp.imaging.models import Upload
+from hipapp.imaging.picker import preset, read_target
+from hipapp.imaging.receiving import spool
+from hipapp.imaging.receiving.handler import SpoolHandler
+from hipapp.imaging.results import results_of_studies
+from hipapp.imaging.selectors import visible_studies, visible_uploads
+from hipapp.imaging.services import uploads
+
+ROWS_A_PAGE = 200
+OUTCOMES = {
+    "refused": "Refused",
+    "conflict": "In conflict",
+    "held": "Held",
+    "duplicate": "Here already",
+    "accepted": "Stored",
+    "note": "Note",
+}
+
+
+@require_GET
+def upload_page(request: HttpRequest) -> HttpResponse:
+    """Where files are dropped and patient and visit are chosen."""
+    if not can(request.user, Act.UPLOAD):
+        raise ForbiddenError("Your role doesn't allow you to upload studies. Ask an administrator of your centre.")
+    chosen = preset(request)
+    centres = list(centres_for(request.user, Act.UPLOAD))
+    recent = visible_uploads(request.user).filter(user=request.user)[:5]
+    return render(request, "imaging/upload.html", {"chosen": chosen, "centres": centres, "recent": recent})
+
+
+@require_POST
+def upload_start(request: HttpRequest) -> JsonResponse:
+    """An empty upload; answers with the addresses for its files."""
+    target = read_target(request.POST, visible_patients(request.user), visible_visits(request.user))
+    centre = None
+    if code := request.POST.get("centre"):
+        centre = get_object_or_404(centres_for(request.user, Act.UPLOAD), code=code)
+    upload = uploads.start_upload(request.user, centre=centre, visit=target.visit, patient=target.patient)
+    return JsonResponse(
+        {
+            "upload": str(upload.pk),
+            "files_url": reverse("imaging:upload-files", args=[upload.pk]),
+            "finish_url": reverse("imaging:upload-finish", args=[upload.pk]),
+            "cancel_url": reverse("imaging:upload-cancel", args=[upload.pk]),
+        },
+        status=201,
+    )
+
+
+@csrf_exempt  # the token is looked for in `_take_files`, once the body goes into the spool and not into memory
+@require_POST
+def upload_files(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """One batch of files, numbered from `?first=`."""
+    upload = get_object_or_404(visible_uploads(request.user).filter(user=request.user), pk=pk)
+    first = request.GET.get("first", "1")
+    if not first.isdigit() or not 1 <= int(first) <= 1_000_000:
+        raise DomainError("`first` has to be the number of the batch's first file, from 1.", field="first")
+    handler = SpoolHandler(request, int(first))
+    request.upload_handlers = [handler]
+    try:
+        answer: HttpResponse = _take_files(request, upload, handler)
+    except TooManyFilesSent as error:
+        raise DomainError("That are too many files for one request. Send them in batches.", code="too_many") from error
+    finally:
+        handler.close()
+        spool.discard(handler.folder)
+    return answer
+
+
+@csrf_protect
+def _take_files(request: HttpRequest, upload: Upload, handler: SpoolHandler) -> HttpResponse:
+    if not request.FILES:
+        raise DomainError(uploads.NO_FILES, code="no_files", field="files")
+    upload = uploads.add_files(upload, handler.folder)
+    return JsonResponse({"n_files": upload.n_files})
+
+
+@require_POST
+def upload_finish(request: HttpRequest, pk: uuid.UUID) -> JsonResponse:
+    """All files are here: orders the job, answers with the page to go to."""
+    upload = get_object_or_404(visible_uploads(request.user).filter(user=request.user), pk=pk)
+    uploads.finish_upload(upload, request.user)
+    return JsonResponse({"page_url": reverse("imaging:upload-result", args=[pk])}, status=202)
+
+
+@require_POST
+def upload_cancel(request: HttpRequest, pk: uuid.UUID) -> JsonResponse:
+    upload = get_object_or_404(visible_uploads(request.user).filter(user=request.user), pk=pk)
+    uploads.cancel_upload(upload)
+    return JsonResponse({"page_url": reverse("imaging:upload")})
+
+
+@require_GET
+def upload_result(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """What was found in an upload; the whole page, or for htmx the part that moves."""
+    upload = get_object_or_404(visible_uploads(request.user), pk=pk)
+    if upload.state == Upload.State.RECEIVING:
+        return redirect("imaging:upload")
+    if not request.htmx:
+        record_access(request.user, "view", "upload", upload.pk)
+    template = "imaging/_upload_state.html" if request.htmx else "imaging/upload_result.html"
+    return render(request, template, {**_found(request, upload), **_report(request, upload)})
+
+
+def _found(request: HttpRequest, upload: Upload) -> dict[str, object]:
+    ids = {row["study"] for row in upload.report if row["study"]}
+    studies = list(visible_studies(request.user).filter(pk__in=ids).prefetch_related("series"))
+    results = results_of_studies(studies)
+    jobs = list(upload.job.children.all()) if upload.job else []
+    by_study = {job.subject_id: job for job in jobs}
+    found = [
+        {"study": study, "results": results[study.pk], "job": by_study.get(str(study.pk))} for study in studies
+    ]
+    is_moving = upload.job is not None and not (upload.job.is_final and all(job.is_final for job in jobs))
+    return {"upload": upload, "found": found, "is_moving": is_moving, "summary": uploads.summary(upload)}
+
+
+def _report(request: HttpRequest, upload: Upload) -> dict[str, object]:
+    counts = Counter(row["outcome"] for row in upload.report)
+    outcome = request.GET.get("outcome", "")
+    rows = [row for row in upload.report if row["outcome"] == outcome] if outcome in OUTCOMES else upload.report
+    if not outcome:
+        rows = sorted(rows, key=lambda row: list(OUTCOMES).index(row["outcome"]))
+    page = Paginator(rows, ROWS_A_PAGE).get_page(request.GET.get("page"))
+    filters = [(key, label, counts[key]) for key, label in OUTCOMES.items() if counts[key]]
+    return {"page": page, "filters": filters, "outcome": outcome, "labels": OUTCOMES, "n_rows": len(upload.report)}
+
+
