@@ -23,7 +23,7 @@ def prepare(database: bool = True) -> None:
     if os.environ.get("HIPAPP_PRODUCTION", "0").lower() in ("1", "true", "yes", "on"):
         return
     _write_secrets(var_dir() / "secrets")
-    for folder in ("broker/queue", "broker/control", "private", "spool"):
+    for folder in ("broker/queue", "broker/control", "private", "spool", "static"):
         (var_dir() / folder).mkdir(parents=True, exist_ok=True)
     if database and "DATABASE_URL" not in os.environ:
         os.environ["DATABASE_URL"] = start_database()
