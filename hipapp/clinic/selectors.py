@@ -136,3 +136,14 @@ def last_crp_unit(patient: Patient) -> str:
     units = Assessment.objects.exclude(crp_unit="").order_by("-visit__visit_on", "-pk").values_list("crp_unit", flat=True)
     own = units.filter(visit__patient=patient).first()
     return own or units.filter(visit__patient__centre=patient.centre_id).first() or ""
+
+
+def what_a_visit_holds(visit: Visit) -> list[str]:
+    """What is deleted with a visit, in words."""
+    held = []
+    if Assessment.objects.filter(visit=visit).exists():
+        held.append("the assessment: BASDAI, patient global, VAS, CRP and ESR")
+    held += [f"the {row.side} hip's Harris examination" for row in visit.hip_examinations.order_by("-side")]
+    if n := visit.reads.count():
+        held.append(f"{n} HIMRISS read{'s' if n > 1 else ''}")
+    return held

@@ -61,6 +61,16 @@ def update_patient(user: User, patient: Patient, **values: Any) -> Patient:
 
 
 @transaction.atomic
+def save_patient(user: User, patient: Patient, *, values: Mapping[str, Any], identity: Identity | None) -> Patient:
+    """Change description and identity together, or nothing; `values` may be empty and `identity` None (stays)."""
+    if values:
+        update_patient(user, patient, **values)
+    if identity is not None:
+        set_identity(user, patient, identity)
+    return patient
+
+
+@transaction.atomic
 def delete_patient(user: User, patient: Patient) -> None:
     """Delete a patient entered by mistake, with identity and treatments; refused while there are visits."""
     require(user, Act.EDIT_CLINIC, patient.centre)

@@ -22,9 +22,9 @@ ENTRIES = (
     Entry("Patients", "clinic:patients", Act.VIEW_PATIENTS, "p"),
     Entry("Studies", "imaging:studies", Act.VIEW_PATIENTS, "s"),
     Entry("Unassigned", "imaging:unassigned", Act.UPLOAD, "u"),
-    Entry("Reads", "reading:reads", Act.READ_HIMRISS, "r"),
+    Entry("Reads", "reading:list", Act.READ_HIMRISS, "r"),
     Entry("Cohort", "cohort:cohort", Act.VIEW_COHORT, "c"),
-    Entry("Jobs", "jobs:jobs", Act.UPLOAD, "j"),
+    Entry("Jobs", "jobs:list", Act.UPLOAD, "j"),
     Entry("People", "accounts:people", Act.MANAGE, "e"),
     Entry("Centres", "accounts:centres", Act.MANAGE, "n"),
 )
