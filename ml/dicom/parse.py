@@ -2,6 +2,7 @@
 
 import copy
 import io
+import logging
 import warnings
 import zlib
 
@@ -16,6 +17,9 @@ from pydicom.uid import (
 
 from ml.dicom import limits
 from ml.dicom.errors import RefusedFileError
+
+# pydicom's log quotes the values that it finds wrong, which may be a name; what is wrong is judged and said here instead.
+logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 
 
 def parse(data: bytes) -> Dataset:

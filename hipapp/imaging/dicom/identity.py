@@ -106,7 +106,7 @@ def _time(text: str) -> time:
 def _acquired_at(dataset: Dataset) -> datetime | None:
     for date_keyword, time_keyword in _DATES:
         text = _text(dataset, date_keyword)
-        day = _date(text[:8])
+        day = _date(text if time_keyword else text[:8])
         if day is not None:
             clock = _time(_text(dataset, time_keyword) if time_keyword else text[8:])
             offset = text[-5:] if not time_keyword and re.search(r"[+-]\d{4}$", text) else ""

@@ -115,14 +115,14 @@ def _draw_label(
     inside = np.asarray(soft) >= 0.5
     if not inside.any():
         return colours
-    rows, columns = (_extent(inside.any(axis=axis)) for axis in (1, 0))
+    rows, columns = (_extent(np.any(inside, axis=axis)) for axis in (1, 0))
     part = inside[rows, columns]
     opacity = np.maximum(_outline(part, style.outline_px), style.fill * part)[..., None]
     colours[rows, columns] = colours[rows, columns] * (1 - opacity) + np.array(colour, np.float32) * opacity
     return colours
 
 
-def _extent(occupied: npt.NDArray[np.bool_]) -> slice:
+def _extent(occupied: npt.ArrayLike) -> slice:
     where = np.flatnonzero(occupied)
     return slice(int(where[0]), int(where[-1]) + 1)
 
