@@ -4,9 +4,12 @@ import math
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 from pydicom import Dataset
+from pydicom.datadict import tag_for_keyword
+from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID
 
 from ml.dicom import limits
@@ -146,9 +149,12 @@ def frames_of(name: str, dataset: Dataset, load: Callable[[], Dataset]) -> list[
 
 def texts(places: Iterable[Dataset], keyword: str) -> tuple[str, ...]:
     """The first non-empty value of an attribute in `places` as stripped texts; () where there is none that can be read."""
+    tag = _tag(keyword)
     for place in places:
+        if tag not in place:
+            continue
         try:
-            value = place.get(keyword)
+            value = place[tag].value
         except Exception:  # noqa: BLE001 - an unreadable value counts as a missing one
             continue
         if value is None or value == "" or (hasattr(value, "__len__") and len(value) == 0):
@@ -165,6 +171,15 @@ def numbers(places: Iterable[Dataset], keyword: str) -> tuple[float, ...]:
     except ValueError:
         return ()
     return found if all(math.isfinite(v) for v in found) else ()
+
+
+@cache
+def _tag(keyword: str) -> BaseTag:
+    """Looking up by tag is several times as fast as by keyword, and a study has some 100,000 look-ups."""
+    tag = tag_for_keyword(keyword)
+    if tag is None:
+        raise ValueError(f"{keyword} is no DICOM keyword")
+    return Tag(tag)
 
 
 def _check_class(dataset: Dataset) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from pydicom import DataElement, Dataset
 from pydicom._uid_dict import UID_dictionary
-from pydicom.datadict import dictionary_VR, keyword_for_tag
+from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
 from pydicom.dataset import FileMetaDataset
 from pydicom.tag import BaseTag
 from pydicom.uid import UID
@@ -24,6 +24,10 @@ from ml.dicom.parse import with_transfer_syntax
 from ml.dicom.syntaxes import is_compressed
 
 _MAX_DEPTH = 4
+_CHANGEABLE = frozenset([*allowlist.CLEANED, *allowlist.VOCABULARY, *allowlist.UIDS])
+_LISTED = {
+    tag_for_keyword(keyword): keyword for keyword in (*_CHANGEABLE, *allowlist.NUMBERS, *allowlist.BYTES, *allowlist.SEQUENCES)
+}
 _OLDEST_NAMED_AGE = 89  # HIPAA Safe Harbor: older ages are one group
 
 
@@ -96,48 +100,36 @@ def _filtered(source: Dataset, key: bytes, removed: set[str], prefix: str, depth
     for tag in list(source.keys()):
         if tag.element == 0:  # group length: written anew
             continue
-        keyword = "" if tag.is_private else keyword_for_tag(tag)
-        element = _allowed(source, tag, keyword, key, removed, f"{prefix}{keyword}.", depth)
+        keyword = _LISTED.get(tag)
+        element = _allowed(source, tag, keyword, key, removed, prefix, depth) if keyword else None
         if element is not None:
             clean.add(element)
-        if element is None or not _is_unchanged(element, source, keyword):
-            removed.add(prefix + (keyword or str(tag)))
+        if element is None or (keyword in _CHANGEABLE and element.value != source[tag].value):
+            removed.add(prefix + (keyword_for_tag(tag) or str(tag)))
     return clean
 
 
-def _is_unchanged(element: DataElement, source: Dataset, keyword: str) -> bool:
-    if keyword in allowlist.CLEANED or keyword in allowlist.VOCABULARY or keyword in allowlist.UIDS:
-        return bool(element.value == source[keyword].value)
-    return True
-
-
 def _allowed(
-    source: Dataset, tag: BaseTag, keyword: str, key: bytes, removed: set[str], inner: str, depth: int
+    source: Dataset, tag: BaseTag, keyword: str, key: bytes, removed: set[str], prefix: str, depth: int
 ) -> DataElement | None:
-    """The element as it may stay; None where it may not, or where its value is not what its kind says."""
-    if not _is_listed(keyword):
-        return None
+    """The element as it may stay; None where its value is not what its kind says."""
     try:
-        value, vr = source[tag].value, source[tag].VR
+        element = source[tag]
+        value, vr = element.value, element.VR
         if keyword in allowlist.SEQUENCES:
             if vr != "SQ" or depth >= _MAX_DEPTH:
                 return None
-            items = [_filtered(item, key, removed, inner, depth + 1) for item in value]
+            items = [_filtered(item, key, removed, f"{prefix}{keyword}.", depth + 1) for item in value]
             return DataElement(tag, "SQ", items)
         if keyword in allowlist.BYTES:
             return DataElement(tag, vr, value) if isinstance(value, bytes) and vr in ("OB", "OW", "OV") else None
         if keyword in allowlist.NUMBERS:
-            return _number(tag, vr, value)
+            return _number(element)
         if keyword in allowlist.UIDS:
             return DataElement(tag, "UI", _uid(str(value), key)) if value else None
         return _text(tag, keyword, _values(value))
     except Exception:  # noqa: BLE001 - a value that can't be read can't be vouched for: it goes, and is named as removed
         return None
-
-
-def _is_listed(keyword: str) -> bool:
-    lists = (allowlist.NUMBERS, allowlist.BYTES, allowlist.UIDS, allowlist.SEQUENCES, allowlist.VOCABULARY)
-    return any(keyword in names for names in lists) or keyword in allowlist.CLEANED
 
 
 def _values(value: Any) -> list[Any]:
@@ -146,20 +138,18 @@ def _values(value: Any) -> list[Any]:
     return list(value) if isinstance(value, Iterable) and not isinstance(value, (str, bytes)) else [value]
 
 
-def _number(tag: BaseTag, vr: str, value: Any) -> DataElement | None:
-    declared = dictionary_VR(tag)
-    if declared == "AT":
-        return DataElement(tag, "AT", value)
-    if " or " in declared:
-        if vr not in declared.split(" or "):
-            return None
-        declared = vr
-    numbers = _values(value)
-    if not all(isinstance(number, (int, float, Decimal)) for number in numbers):
+def _number(element: DataElement) -> DataElement | None:
+    declared = dictionary_VR(element.tag)
+    if declared != element.VR and element.VR not in declared.split(" or "):
         return None
-    if declared == "DS":
-        numbers = [DSfloat(float(n), auto_format=True) if len(str(n)) > 16 else DSfloat(str(n).strip()) for n in numbers]
-    return DataElement(tag, declared, numbers[0] if len(numbers) == 1 else numbers)
+    if declared == "AT":
+        return element
+    values = _values(element.value)
+    if not all(isinstance(value, (int, float, Decimal)) for value in values):
+        return None
+    if declared == "DS" and any(len(str(value)) > 16 for value in values):
+        return DataElement(element.tag, "DS", [DSfloat(float(value), auto_format=True) for value in values])
+    return element
 
 
 def _uid(uid: str, key: bytes) -> str:
