@@ -1,6 +1,8 @@
 """Addresses of home."""
 
-from django.urls import URLPattern
+from django.urls import path
+
+from hipapp.home import views
 
 app_name = "home"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [path("", views.start, name="start")]
