@@ -4,7 +4,6 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -16,28 +15,16 @@ from hipapp.clinic.identity import Identity
 from hipapp.clinic.models import Patient, Side, Visit
 from hipapp.demo.cohort import PatientPlan, VisitPlan
 from hipapp.demo.people import person
+from hipapp.demo.phantoms import MriOrder, make_files
 from hipapp.imaging.models import Score, Study, Upload
 from hipapp.imaging.receiving import spool
 from hipapp.imaging.services.uploads import add_files, finish_upload, start_upload
 from hipapp.jobs.models import Job
 from hipapp.reading.services import save_totals
+from ml.phantom import Identity as PhantomIdentity
+from ml.phantom import Severity
 
 FIRST_SEED = 30_000  # phantoms of the demo: patients that training never saw
-
-
-@dataclass(frozen=True)
-class MriOrder:
-    """One MRI to make and deliver: a phantom of this person, visit and severity."""
-
-    visit_pk: int
-    seed: int
-    index: int
-    severity: dict[str, tuple[float, float]]
-    name: str
-    patient_id: str
-    birth_on: str
-    sex: str
-    study_on: str
 
 
 def build_patients(plans: list[PatientPlan], centre: Centre) -> Iterator[Patient]:
@@ -98,12 +85,14 @@ def mri_orders(plans: list[PatientPlan], centre: Centre) -> list[MriOrder]:
             visit_pk=visit.pk,
             seed=FIRST_SEED + plan.number,
             index=index,
-            severity={side: (hip.bme, hip.synovitis) for side, hip in planned.hips.items()},
-            name=plan.name,
-            patient_id=plan.record_number,
-            birth_on=f"{plan.birth_on:%Y%m%d}",
-            sex=plan.sex,
-            study_on=f"{planned.visit_on:%Y%m%d}",
+            severity={side: Severity(bme=hip.bme, synovitis=hip.synovitis) for side, hip in planned.hips.items()},
+            identity=PhantomIdentity(
+                name=plan.name,
+                patient_id=plan.record_number,
+                birth_date=f"{plan.birth_on:%Y%m%d}",
+                sex=plan.sex,
+                study_date=f"{planned.visit_on:%Y%m%d}",
+            ),
         )
         for plan in plans
         for index, planned in enumerate(plan.visits)
@@ -126,15 +115,6 @@ def deliver_mris(orders: list[MriOrder], n_processes: int = 2) -> Iterator[Job]:
         for (order, files), _ in zip(tasks, pool.map(make_files, *zip(*tasks, strict=True)), strict=True):
             yield deliver(radiologist, Visit.objects.select_related("patient__centre").get(pk=order.visit_pk), files)
             shutil.rmtree(files)
-
-
-def make_files(order: MriOrder, folder: Path) -> None:
-    """Write the DICOM files of one order into a folder (in a process of its own: it imports no Django model)."""
-    from ml.phantom import Severity, generate, write
-
-    severity = {side: Severity(bme=bme, synovitis=synovitis) for side, (bme, synovitis) in order.severity.items()}
-    phantom = generate(order.seed, visit=order.index, severity=severity, target="both", style="stir", n_slices=22)
-    write(phantom, folder, identity=order)
 
 
 def deliver(user: User, visit: Visit, folder: Path) -> Job:
