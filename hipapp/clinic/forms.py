@@ -133,7 +133,7 @@ class VisitForm(StyledForm):
     """When the patient was seen."""
 
     visit_on = DayField(label="Date of the visit")
-    label = forms.CharField(max_length=40, required=False, label="Name in the protocol", help_text="For example: week 12")
+    label = forms.CharField(max_length=40, required=False, label="Name", help_text="E.g. week 12")
     note = forms.CharField(
         max_length=2000, required=False, label="Note", help_text="No names.", widget=forms.Textarea({"rows": 2})
     )
@@ -166,11 +166,10 @@ class AssessmentForm(StyledForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
-        if not self.errors:
-            try:
-                indices.assess(cleaned)
-            except DomainError as error:
-                self.refuse(error)
+        try:
+            indices.assess(cleaned)
+        except DomainError as error:  # a CRP that is impossible in its unit
+            self.refuse(error)
         return cleaned
 
     @staticmethod

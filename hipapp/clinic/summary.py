@@ -36,15 +36,13 @@ class Line:
         return f"state-{self.state.replace(' ', '-')}" if self.state else ""
 
 
-def lines_of_results(found: AssessmentIndices | None, hips: Mapping[str, IndexResult]) -> list[Line]:
+def lines_of_results(found: AssessmentIndices, hips: Mapping[str, IndexResult]) -> list[Line]:
     """Lines for indices that were just computed; sides in the order given."""
-    lines = []
-    if found is not None:
-        lines += [
-            _line("BASDAI", found.basdai, 1),
-            _line("ASDAS-CRP", found.asdas_crp, 2),
-            _line("ASDAS-ESR", found.asdas_esr, 2),
-        ]
+    lines = [
+        _line("BASDAI", found.basdai, 1),
+        _line("ASDAS-CRP", found.asdas_crp, 2),
+        _line("ASDAS-ESR", found.asdas_esr, 2),
+    ]
     return lines + [_line(f"Harris {side[0].upper()}", result, 1) for side, result in hips.items()]
 
 
@@ -80,10 +78,8 @@ def _stored(label: str, value: float | None, decimals: int, state: Callable[[flo
 
 
 def _missing(result: IndexResult) -> str:
-    if not result.missing:
+    if not result.missing or result.value is not None:  # a rule that was used stands among the warnings
         return ""
-    if result.value is not None:
-        return result.missing_rule
     if len(result.missing) > _MANY:
         return f"{len(result.missing)} items missing"
     return "missing: " + ", ".join(_LABELS[item] for item in result.missing)

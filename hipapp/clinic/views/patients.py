@@ -4,7 +4,6 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import reverse
 
 from hipapp.accounts.models import Centre, User
 from hipapp.accounts.permissions import Act, can, centres_for, record_access, require
@@ -89,7 +88,7 @@ def patient_new(request: HttpRequest) -> HttpResponse:
         else:
             messages.success(request, f"{patient} is added. Enter the first visit next.")
             return redirect("clinic:visit-new", patient.pk)
-    context = {"form": form, "identity_form": identity_form, "centre": centre, "cancel_url": reverse("clinic:patients")}
+    context = {"form": form, "identity_form": identity_form, "centre": centre}
     return render(request, "clinic/patient_form.html", context)
 
 
@@ -127,7 +126,7 @@ def patient_edit(request: HttpRequest, pk: int) -> HttpResponse:
             messages.success(request, f"{patient} is saved.")
             return redirect(patient_page(patient))
     record_access(user, "view", "patient", patient.pk)
-    context = {"form": form, "identity_form": identity_form, "patient": patient, "cancel_url": patient_page(patient)}
+    context = {"form": form, "identity_form": identity_form, "patient": patient, "patient_url": patient_page(patient)}
     return render(request, "clinic/patient_form.html", context)
 
 
@@ -163,5 +162,5 @@ def patient_delete(request: HttpRequest, pk: int) -> HttpResponse:
             messages.success(request, f"{patient.study_code} is deleted.")
             return redirect("clinic:patients")
         wrong = f"Type {patient.study_code} to delete this patient."
-    context = {"patient": patient, "n_visits": patient.visits.count(), "wrong": wrong, "cancel_url": patient_page(patient)}
+    context = {"patient": patient, "n_visits": patient.visits.count(), "wrong": wrong, "patient_url": patient_page(patient)}
     return render(request, "clinic/patient_delete.html", context)

@@ -1,14 +1,18 @@
 """Pages of treatments: the list of a patient with a form for a new one, changing, ending and deleting one."""
 
+from typing import Any
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from hipapp.accounts.permissions import Act, can, record_access, require
 from hipapp.clinic import selectors, services
 from hipapp.clinic.forms import DRUGS, TreatmentForm
+from hipapp.clinic.models import TreatmentPeriod
 from hipapp.clinic.views.common import acting, patient_page
 from hipapp.core.errors import DomainError
 
@@ -56,7 +60,7 @@ def treatment_edit(request: HttpRequest, pk: int) -> HttpResponse:
         else:
             messages.success(request, f"{treatment.drug} is saved.")
             return redirect("clinic:treatments", treatment.patient_id)
-    context = {"patient": treatment.patient, "treatment": treatment, "form": form, "drugs": DRUGS}
+    context = {**_context(treatment), "form": form, "drugs": DRUGS}
     return render(request, "clinic/treatment_form.html", context)
 
 
@@ -82,6 +86,14 @@ def treatment_delete(request: HttpRequest, pk: int) -> HttpResponse:
             messages.success(request, f"{treatment.drug} is deleted.")
             return redirect("clinic:treatments", treatment.patient_id)
         wrong = f"Type {treatment.drug} to delete this treatment."
-    return render(
-        request, "clinic/treatment_delete.html", {"treatment": treatment, "patient": treatment.patient, "wrong": wrong}
-    )
+    return render(request, "clinic/treatment_delete.html", {**_context(treatment), "wrong": wrong})
+
+
+def _context(treatment: TreatmentPeriod) -> dict[str, Any]:
+    patient = treatment.patient
+    return {
+        "treatment": treatment,
+        "patient": patient,
+        "patient_url": patient_page(patient),
+        "cancel_url": reverse("clinic:treatments", args=[patient.pk]),
+    }

@@ -106,7 +106,7 @@ def _visit_form(request: HttpRequest, patient: Patient, visit: Visit | None) -> 
         "visit": visit,
         "forms": forms,
         "sides": SIDES,
-        "cancel_url": patient_page(patient),
+        "patient_url": patient_page(patient),
         **_preview(forms.assessment, forms.hips),
     }
     return render(request, "clinic/visit_form.html", context)
@@ -120,14 +120,10 @@ def preview(request: HttpRequest) -> HttpResponse:
 
 
 def _preview(assessment: AssessmentForm, hips: Mapping[str, HipForm]) -> dict[str, Any]:
-    try:
-        found = indices.assess(_typed(assessment))
-    except DomainError:  # the form says it beside the field
-        found = None
+    found = indices.assess(_typed(assessment))
     results = {side: indices.examine(_typed(form)) for side, form in hips.items()}
     wrong = [field.label for form in (assessment, *hips.values()) for field in form if field.errors]
-    warnings = [] if found is None else [*found.warnings]
-    return {"lines": lines_of_results(found, results), "warnings": warnings, "wrong": wrong}
+    return {"lines": lines_of_results(found, results), "warnings": found.warnings, "wrong": wrong}
 
 
 def _typed(form: StyledForm) -> Mapping[str, Any]:
@@ -191,7 +187,7 @@ def visit_delete(request: HttpRequest, pk: int) -> HttpResponse:
         "patient": found.patient,
         "name": name,
         "wrong": wrong,
-        "cancel_url": patient_page(found.patient),
+        "patient_url": patient_page(found.patient),
         "losses": selectors.what_a_visit_holds(found),
         "n_studies": found.studies.count(),
     }
