@@ -17,7 +17,6 @@ from scoring.mri.patient import SIDES
 from scoring.mri.slices import CENTRAL, slice_roles
 from scoring.tolerance import at_least
 
-
 Floats = npt.NDArray[np.float64]
 
 

@@ -12,6 +12,7 @@ from scoring.errors import ScoringError
 from scoring.mri.lesions import LesionParts, checked_mask, split_lesions
 from scoring.mri.patient import SIDES, PatientScore, combine_hips
 from scoring.mri.slices import MIN_HEAD_MM2, PROTOCOL_SLICES, slice_roles
+from scoring.result import IndexResult
 
 VERSION = "1"
 REPAIRED = "the mask broke a rule of the labels (head in femur, no pixel both BME and synovitis) and was put right"
@@ -120,6 +121,57 @@ def score_hip(mask: npt.ArrayLike, pixels: npt.ArrayLike, spacing_mm: Sequence[f
     return _sum_up(side, scored, spacing[0], tuple(warnings))
 
 
+def slice_ratio(lesion: float, head: float) -> float | None:
+    """Lesion ÷ femoral head of one slice; None (not assessable) where the head is nothing."""
+    return lesion / head if head > 0 else None
+
+
+def score_sums(lesion: Sequence[float], head: Sequence[float]) -> IndexResult:
+    """UNet-score from the sums per slice: Σ over slices of lesion ÷ femoral head.
+
+    Parameters
+    ----------
+    lesion, head : one number ≥ 0 per slice
+        Summed intensities, or areas for the area form of the article.
+
+    Returns
+    -------
+    IndexResult
+        `parts` has the mean per assessable slice and both counts. Value None when no slice is assessable.
+
+    Raises
+    ------
+    ScoringError
+        When lengths differ, or a sum is negative or not finite.
+
+    Notes
+    -----
+    A slice with a head of 0 is not assessable: left out and counted, never taken as 0.
+
+    References
+    ----------
+    Zheng Y et al. Front Physiol 2023;14:1132214.
+    """
+    if len(lesion) != len(head):
+        raise ScoringError("head", f"{len(head)} slices", f"as many as lesion, {len(lesion)}")
+    ratios = [
+        slice_ratio(checks.number("lesion", above, 0.0), checks.number("head", below, 0.0))
+        for above, below in zip(lesion, head, strict=True)
+    ]
+    known = [ratio for ratio in ratios if ratio is not None]
+    total = _add(known)
+    return IndexResult(
+        "unet_score",
+        total,
+        version=VERSION,
+        parts={
+            "mean_per_slice": None if total is None else total / len(known),
+            "n_slices": float(len(ratios)),
+            "n_assessable_slices": float(len(known)),
+        },
+    )
+
+
 def score_patient(right: HipScore | None, left: HipScore | None) -> PatientScore:
     """Sum, mean and worst hip of a patient; None for a hip that was not found, excluded or not assessable."""
     for side, hip in zip(SIDES, (right, left), strict=True):
@@ -149,9 +201,7 @@ def _score_slice(
     planes = (parts.bme_femoral[index], parts.bme_acetabular[index], parts.synovitis[index])
     head = parts.head[index]
     denominator = float(intensity[head].sum())
-    ratios: list[float | None] = [None, None, None]
-    if denominator > 0:
-        ratios = [float(intensity[plane].sum()) / denominator for plane in planes]
+    ratios = [slice_ratio(float(intensity[plane].sum()), denominator) for plane in planes]
     return SliceScore(
         index=index,
         role=role,
