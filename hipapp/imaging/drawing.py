@@ -1,19 +1,19 @@
 """Slices and outlines as PNG, drawn from the stored files; nothing of the file's header gets into a picture."""
 
+import functools
 import io
 import zlib
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from scipy import ndimage
 
 from hipapp.core.storage import read_content
 from hipapp.imaging.models import Segmentation, Series
 from ml.dicom.header import frames_of, parse
 from ml.dicom.pixels import decode, is_inverted
 from ml.dicom.volume import SourceSlice
-from ml.labels import BME, FEMORAL_HEAD, FEMUR, SYNOVITIS
+from ml.labels import BME, FEMORAL_HEAD, FEMUR, SYNOVITIS, Mask
 
 WIDTH_PX = 1024  # outlines are drawn at about this width, so that their lines stay thin when the picture is large
 LINE_PX = 2
@@ -59,27 +59,46 @@ def draw_slice(series: Series, index: int) -> bytes:
 
 def draw_outlines(segmentations: list[Segmentation], index: int, *, is_filled: bool = False) -> bytes:
     """Transparent PNG of the outlines (or the filled areas) of both hips on one slice, enlarged by a whole number."""
-    planes = [unpack_mask(row)[index] for row in segmentations]
-    mask = np.bitwise_or.reduce(planes) if planes else np.zeros((1, 1), np.uint8)
-    scale = max(1, round(WIDTH_PX / mask.shape[1])) if not is_filled else 1
+    planes = [_mask(row.pk)[index] for row in segmentations]
+    mask = np.bitwise_or.reduce(planes)
+    scale = 1 if is_filled else max(1, round(WIDTH_PX / mask.shape[1]))
     canvas = np.zeros((mask.shape[0] * scale, mask.shape[1] * scale, 4), np.uint8)
     for bit, colour in COLOURS.items():
         plane = (mask & bit) > 0
-        if plane.any():
-            canvas[plane if is_filled else _edge(plane, scale)] = (*colour, 255)
+        if is_filled:
+            canvas[plane] = (*colour, 255)
+        elif plane.any():
+            part = _around(plane)
+            large = tuple(slice(s.start * scale, s.stop * scale) for s in part)
+            canvas[large][_rim(plane[part], scale)] = (*colour, 255)
     return _png(Image.fromarray(canvas, "RGBA"))
 
 
-def unpack_mask(row: Segmentation) -> npt.NDArray[np.uint8]:
+def unpack_mask(row: Segmentation) -> Mask:
     """The bit planes of a segmentation, uint8 (slice, row, column)."""
     flat = np.frombuffer(zlib.decompress(bytes(row.mask)), np.uint8)
     return flat.reshape(row.shape)
 
 
-def _edge(plane: npt.NDArray[np.bool_], scale: int) -> npt.NDArray[np.bool_]:
+@functools.lru_cache(maxsize=8)
+def _mask(segmentation_id: int) -> Mask:
+    """The mask of a segmentation, kept while its slices are looked through; a segmentation is never changed."""
+    return unpack_mask(Segmentation.objects.only("mask", "shape").get(pk=segmentation_id))
+
+
+def _around(plane: npt.NDArray[np.bool_]) -> tuple[slice, slice]:
+    """The rectangle that holds an area, in rows and columns."""
+    rows, columns = (np.flatnonzero(plane.any(axis=axis)) for axis in (1, 0))
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def _rim(plane: npt.NDArray[np.bool_], scale: int) -> npt.NDArray[np.bool_]:
     """The rim of an area, a line of LINE_PX inside its border, on the enlarged grid."""
     large = plane.repeat(scale, axis=0).repeat(scale, axis=1)
-    inner = ndimage.binary_erosion(large, iterations=LINE_PX if scale > 1 else 1)
+    inner = large
+    for _ in range(LINE_PX if scale > 1 else 1):
+        p = np.pad(inner, 1)
+        inner = inner & p[:-2, 1:-1] & p[2:, 1:-1] & p[1:-1, :-2] & p[1:-1, 2:]
     return large & ~inner
 
 

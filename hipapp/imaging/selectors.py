@@ -3,13 +3,14 @@
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 
 from hipapp.accounts.models import User
-from hipapp.accounts.permissions import Act, centres_for
+from hipapp.accounts.permissions import Act, can, centres_for
 from hipapp.imaging.models import ModelVersion, Review, Score, Study, Upload
 from hipapp.imaging.results import HipResult, results_of_studies, scores_by_visit
 
 __all__ = [
     "HipResult",
     "held_studies",
+    "may_see_images",
     "model_in_force",
     "results_of_studies",
     "scores_by_visit",
@@ -40,6 +41,11 @@ def visible_scores(user: User) -> QuerySet[Score]:
     return Score.objects.filter(series__study__in=visible_studies(user).order_by()).select_related(
         "series__study__visit__patient", "model_version"
     )
+
+
+def may_see_images(user: User, study: Study) -> bool:
+    """Whether the pictures may be shown: those of a held study, which may show a name, to care roles only."""
+    return study.state == Study.State.READY or can(user, Act.VIEW_IDENTITY, study.centre)
 
 
 def unassigned_studies(user: User) -> QuerySet[Study]:

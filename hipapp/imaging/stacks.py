@@ -17,7 +17,7 @@ from ml.dicom.study import Study as DicomStudy
 from ml.dicom.volume import Volume
 
 Slices = list[list[object]]
-WINDOW_PERCENTILES = (1.0, 99.7)
+WINDOW_PERCENTILES = (1.0, 99.0)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from hipapp.accounts.permissions import Act, can
 from hipapp.clinic.models import Side
 from hipapp.imaging.models import HipBox, Review, Series, SliceMeasure, Study
 from hipapp.imaging.results import HipResult, results_of_studies
-from hipapp.imaging.selectors import model_in_force, visible_studies
+from hipapp.imaging.selectors import may_see_images, model_in_force, visible_studies
 from hipapp.jobs.models import Job
 from scoring.mri.unet_score import HipScore, PatientScore, score_patient
 
@@ -64,7 +64,7 @@ def study_page(study: Study, user: User, series_key: str | None = None) -> Study
     all_series = tuple(study.series.filter(is_superseded=False))
     shown = _shown(study, all_series, series_key)
     results = results_of_studies([study])[study.pk]
-    may_see_images = study.state == Study.State.READY or can(user, Act.VIEW_IDENTITY, study.centre)
+    is_shown = may_see_images(user, study)
     previous, following = neighbours(study, user)
     return StudyPage(
         series=shown,
@@ -73,12 +73,12 @@ def study_page(study: Study, user: User, series_key: str | None = None) -> Study
         patient=both_hips(results),
         job=Job.objects.filter(subject_type="study", subject_id=str(study.pk)).order_by("-created_at").first(),
         model=_model(results),
-        viewer=viewer_data(study, shown, results) if shown and may_see_images else {},
+        viewer=viewer_data(study, shown, results) if shown and is_shown else {},
         previous=previous,
         following=following,
         can_review=can(user, Act.REVIEW, study.centre),
         can_place=can(user, Act.UPLOAD, study.centre),
-        may_see_images=may_see_images,
+        may_see_images=is_shown,
     )
 
 

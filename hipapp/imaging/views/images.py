@@ -8,7 +8,7 @@ from django.views.decorators.http import require_GET
 
 from hipapp.imaging.drawing import draw_outlines, draw_slice
 from hipapp.imaging.models import Segmentation, Series
-from hipapp.imaging.selectors import visible_studies
+from hipapp.imaging.selectors import may_see_images, visible_studies
 from ml.dicom.errors import RefusedFileError
 
 CACHE = "private, max-age=3600, immutable"
@@ -29,7 +29,7 @@ def outline_image(request: HttpRequest, pk: uuid.UUID, series_id: int, index: in
     """The outlines (`?fill=1`: the areas) of the segmentations named by `?of=`, e.g. `12-13`, on one slice."""
     series = _series(request, pk, series_id)
     keys = [int(key) for key in request.GET.get("of", "").split("-")[:2] if key.isdigit() and len(key) < 12]
-    rows = list(Segmentation.objects.filter(series=series, pk__in=keys))
+    rows = list(Segmentation.objects.filter(series=series, pk__in=keys).defer("mask"))
     if not rows or index >= rows[0].shape[0]:
         raise Http404("There are no such outlines.")
     return _png(draw_outlines(rows, index, is_filled=request.GET.get("fill") == "1"))
@@ -37,6 +37,8 @@ def outline_image(request: HttpRequest, pk: uuid.UUID, series_id: int, index: in
 
 def _series(request: HttpRequest, pk: uuid.UUID, series_id: int) -> Series:
     study = get_object_or_404(visible_studies(request.user), pk=pk)
+    if not may_see_images(request.user, study):
+        raise Http404
     return get_object_or_404(Series, pk=series_id, study=study)
 
 
