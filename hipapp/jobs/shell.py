@@ -48,7 +48,7 @@ def job_task(name: str) -> Callable[[Callable[..., str]], Callable[..., str]]:
     """
 
     def register(work: Callable[..., str]) -> Callable[..., str]:
-        @shared_task(name=name)
+        @shared_task(name=name)  # type: ignore[untyped-decorator]
         @functools.wraps(work)
         def task(job_id: str) -> None:
             run(job_id, work)

@@ -12,7 +12,7 @@ from hipapp.jobs.services import sweep
 log = logging.getLogger(__name__)
 
 
-@worker_ready.connect
+@worker_ready.connect  # type: ignore[untyped-decorator]
 def start_sweeper(**_: object) -> None:
     """Start sweeping once a worker is up."""
     threading.Thread(target=_sweep_forever, name="sweeper", daemon=True).start()

@@ -3,16 +3,17 @@
 import uuid
 
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST
 
+from hipapp.accounts.http import SignedInRequest
 from hipapp.jobs import services
 from hipapp.jobs.models import Job
 from hipapp.jobs.selectors import visible_jobs
 
 
-def job_list(request: HttpRequest) -> HttpResponse:
+def job_list(request: SignedInRequest) -> HttpResponse:
     """All visible jobs, newest first, by state."""
     jobs = visible_jobs(request.user).filter(parent=None).select_related("created_by", "centre")
     state = request.GET.get("state", "")
@@ -22,7 +23,7 @@ def job_list(request: HttpRequest) -> HttpResponse:
     return render(request, "jobs/list.html", {"page": page, "state": state, "states": Job.State.choices})
 
 
-def job_detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def job_detail(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
     """One job; asked by htmx, only the part that moves."""
     job = get_object_or_404(visible_jobs(request.user).prefetch_related("children"), pk=pk)
     template = "jobs/_progress.html" if request.htmx else "jobs/detail.html"
@@ -30,12 +31,12 @@ def job_detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 
 @require_POST
-def job_cancel(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def job_cancel(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
     services.cancel_job(get_object_or_404(visible_jobs(request.user), pk=pk))
     return redirect("jobs:detail", pk=pk)
 
 
 @require_POST
-def job_retry(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def job_retry(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
     services.retry_job(get_object_or_404(visible_jobs(request.user), pk=pk))
     return redirect("jobs:detail", pk=pk)

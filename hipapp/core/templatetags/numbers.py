@@ -10,7 +10,7 @@ MISSING = "—"
 
 
 @register.filter
-def number(value: float | None, decimals: int = 1) -> str:
+def number(value: float | str | None, decimals: int = 1) -> str:
     """`value` with a fixed number of decimals; an em dash when missing."""
     if value is None or value == "":
         return MISSING
@@ -18,7 +18,7 @@ def number(value: float | None, decimals: int = 1) -> str:
 
 
 @register.filter
-def signed(value: float | None, decimals: int = 1) -> str:
+def signed(value: float | str | None, decimals: int = 1) -> str:
     """A change with its sign; 0 has none."""
     if value is None or value == "":
         return MISSING
