@@ -5,9 +5,27 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView
 from rest_framework.routers import DefaultRouter
 
+from hipapp.clinic.api import (
+    AssessmentViewSet,
+    HipExaminationViewSet,
+    PatientViewSet,
+    TreatmentViewSet,
+    VisitViewSet,
+)
+from hipapp.imaging.api import ScoreViewSet, StudyViewSet
+from hipapp.jobs.api import JobViewSet
+
 app_name = "api"
 
 router = DefaultRouter()
+router.register("assessments", AssessmentViewSet)
+router.register("hip-examinations", HipExaminationViewSet)
+router.register("jobs", JobViewSet)
+router.register("patients", PatientViewSet)
+router.register("scores", ScoreViewSet)
+router.register("studies", StudyViewSet)
+router.register("treatments", TreatmentViewSet)
+router.register("visits", VisitViewSet)
 
 urlpatterns = [
     path("v1/", include(router.urls)),
