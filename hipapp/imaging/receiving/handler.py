@@ -30,17 +30,24 @@ class StoppedError(DomainError):
 class SpoolHandler(FileUploadHandler):
     """Writes files in the order in which they come, numbered from `first`, into a folder of this request.
 
-    Whoever makes the handler calls `spool.adopt` on its folder when the request is good, and `spool.discard` in any case.
+    Whoever makes the handler has its folder adopted when the request is good, and calls `clear` in any case.
     """
 
     chunk_size = 256 * 1024
 
     def __init__(self, request: HttpRequest, first: int = 1) -> None:
         super().__init__(request)
-        self.folder: Path = spool.new_incoming()
+        self._folder: Path | None = None
         self.number = first - 1
         self.n_bytes = 0
         self.file: BinaryIO | None = None
+
+    @property
+    def folder(self) -> Path:
+        """The folder of this request, made when it is first needed."""
+        if self._folder is None:
+            self._folder = spool.new_incoming()
+        return self._folder
 
     def handle_raw_input(
         self, input_data: Any, META: dict[str, Any], content_length: int, boundary: bytes, encoding: str | None = None
@@ -72,11 +79,17 @@ class SpoolHandler(FileUploadHandler):
         return SpooledFile(self.number, file_size)
 
     def upload_interrupted(self) -> None:
-        self.close()
-        spool.discard(self.folder)
+        self.clear()
 
     def close(self) -> None:
         """Close the file being written, if one is."""
         if self.file is not None:
             self.file.close()
             self.file = None
+
+    def clear(self) -> None:
+        """Throw away what no upload has adopted."""
+        self.close()
+        if self._folder is not None:
+            spool.discard(self._folder)
+            self._folder = None

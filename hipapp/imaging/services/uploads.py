@@ -89,6 +89,21 @@ def finish_upload(upload: Upload, user: User) -> Job:
     return job
 
 
+def take_upload(
+    user: User, incoming: Path, *, centre: Centre | None = None, visit: Visit | None = None, patient: Patient | None = None
+) -> Upload:
+    """An upload whose files came in one request: started, filled and finished."""
+    upload = start_upload(user, centre=centre, visit=visit, patient=patient)
+    try:
+        add_files(upload, incoming)
+        finish_upload(upload, user)
+    except Exception:
+        cancel_upload(upload)
+        raise
+    upload.refresh_from_db()
+    return upload
+
+
 def cancel_upload(upload: Upload) -> None:
     """Throw away an upload whose files are not all here."""
     n = Upload.objects.filter(pk=upload.pk, state=Upload.State.RECEIVING).update(state=Upload.State.FAILED)

@@ -16,7 +16,6 @@ from hipapp.clinic.selectors import visible_patients, visible_visits
 from hipapp.core.errors import DomainError, ForbiddenError
 from hipapp.imaging.models import Upload
 from hipapp.imaging.picker import preset, read_target
-from hipapp.imaging.receiving import spool
 from hipapp.imaging.receiving.handler import SpoolHandler
 from hipapp.imaging.results import results_of_studies
 from hipapp.imaging.selectors import visible_studies, visible_uploads
@@ -78,8 +77,7 @@ def upload_files(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     except TooManyFilesSent as error:
         raise DomainError("That are too many files for one request. Send them in batches.", code="too_many") from error
     finally:
-        handler.close()
-        spool.discard(handler.folder)
+        handler.clear()
     return answer
 
 
