@@ -124,12 +124,13 @@ def _draw_hip(rng: np.random.Generator, side: str, shared: dict[str, float], cen
     drop = np.deg2rad(shared["neck_shaft"] - 90 + rng.normal(0, 2))
     turn = np.deg2rad(shared["anteversion"] + shared["rotation"] + rng.normal(0, 5))
     direction = _unit([np.cos(drop) * np.cos(turn), np.cos(drop) * np.sin(turn), -np.sin(drop)])
+    shape = np.clip(1 + rng.normal(0, 0.02 + 0.03 * (rng.random() < 0.25), 3), 0.9, 1.1)
     length = radius * shared["neck"] * jitter(0.02)
     return Hip(
         side=side,
         sign=1 if side == "left" else -1,
         centre=centre,
-        radii=radius * np.clip(1 + rng.normal(0, 0.02 + 0.03 * (rng.random() < 0.25), 3), 0.9, 1.1),
+        radii=radius * shape / shape.mean(),
         neck_direction=direction,
         neck_length=length,
         neck_radius=radius * shared["neck_width"] * jitter(0.02),

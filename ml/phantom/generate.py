@@ -1,7 +1,7 @@
 """`generate`: one synthetic MR stack with its truth, from a seed."""
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,7 @@ from ml.phantom.grid import Field, Grid, linear_weights
 from ml.phantom.joint import paint_hip
 from ml.phantom.lesions import Severity, draw_fluid, draw_oedema, draw_severities
 from ml.phantom.scenes import SCENES
+from ml.phantom.vendors import Header, draw_header, identity_free
 
 Mask = npt.NDArray[np.uint8]
 SUB_SLICES = 3
@@ -61,8 +62,15 @@ class Phantom:
     visit: int
     plane: str
     scene: str
+    style: str
+    female: bool
     thickness_mm: float
-    tags: dict[str, object] = field(default_factory=dict)
+    header: Header
+
+    @property
+    def tags(self) -> dict[str, object]:
+        """DICOM keywords and values of the series."""
+        return self.header.tags
 
 
 def _resample(values: Field, acquisition: Acquisition, canvas: Canvas) -> Field:
@@ -117,36 +125,35 @@ def _truth_masks(canvas: Canvas, acquisition: Acquisition) -> Mask:
 
 
 def _hip_truths(
-    anatomy: Anatomy,
     acquisition: Acquisition,
-    masks: Mask,
-    tissues: Mask,
+    anatomy: Anatomy,
     pixels: Field,
+    tissues: Mask,
+    masks: Mask,
     severities: dict[str, Severity],
     thickness: dict[str, float],
 ) -> dict[str, HipTruth]:
+    """Measure each hip whose head's centre lies inside the stack."""
+    affine, voxel_ml = acquisition.affine, float(np.prod(acquisition.spacing_mm)) / 1000
+    marked = np.argwhere(masks)
+    bits, at = masks[tuple(marked.T)], (marked @ affine[:3, :3].T + affine[:3, 3]).astype(np.float32)
+    to_left = (at - acquisition.shift_mm) @ acquisition.pose[:, 0]
+    values, kinds = pixels[tuple(marked.T)], tissues[tuple(marked.T)]
     truths = {}
-    column_x = acquisition.affine
-    voxel_ml = float(np.prod(acquisition.spacing_mm)) / 1000
-    lesions = np.argwhere(masks & (BME | SYNOVITIS))
-    bits = masks[tuple(lesions.T)]
-    lps = lesions @ column_x[:3, :3].T + column_x[:3, 3]
-    nearer_left = (lps - acquisition.shift_mm) @ acquisition.pose[:, 0] > 0
-    marrow = pixels[(tissues == Tissue.MARROW) & ((masks & FEMUR) > 0)]
     for side, hip in anatomy.hips.items():
         centre = acquisition.to_lps(hip.centre)
         if not acquisition.contains(centre):
             continue
-        mine = nearer_left if side == "left" else ~nearer_left
+        mine = to_left * hip.sign > 0
         bme = mine & ((bits & BME) > 0)
-        inside = pixels[tuple(lesions[bme].T)]
-        contrast = float(inside.mean() / marrow.mean()) if inside.size and marrow.size else float("nan")
+        near = np.linalg.norm(at - centre, axis=1) < 2 * hip.radius_mm
+        healthy = values[mine & near & (kinds == Tissue.MARROW) & ((bits & (FEMUR | BME)) == FEMUR)]
         truths[side] = HipTruth(
             centre_mm=(float(centre[0]), float(centre[1]), float(centre[2])),
             radius_mm=hip.radius_mm,
             bme_ml=float(bme.sum() * voxel_ml),
             synovitis_ml=float((mine & ((bits & SYNOVITIS) > 0)).sum() * voxel_ml),
-            contrast=contrast,
+            contrast=float(values[bme].mean() / healthy.mean()) if bme.any() and healthy.size else float("nan"),
             severity=severities[side],
             synovitis_mm=thickness[side],
         )
@@ -229,10 +236,12 @@ def generate(
         thickness = _paint_hips(canvas, fine, anatomy, look, severities, marrow)
     pixels, tissues = finish(canvas, acquisition, look, rng)
     masks = _truth_masks(canvas, acquisition)
-    truths = _hip_truths(anatomy, acquisition, masks, tissues, pixels, severities, thickness) if hips else {}
+    truths = _hip_truths(acquisition, anatomy, pixels, tissues, masks, severities, thickness) if hips else {}
+    header = draw_header(np.random.default_rng([seed, 14, visit]), look.style)
+    tags = identity_free(header.tags, acquisition.thickness_mm)
     sources = tuple(SourceSlice(_uid(seed, visit, plane, scene or "hips", k)) for k in range(acquisition.shape[0]))
     return Phantom(
-        volume=Volume(pixels, acquisition.spacing_mm, acquisition.affine, sources),
+        volume=Volume(pixels, acquisition.spacing_mm, acquisition.affine, sources, tags),
         masks=masks,
         tissues=tissues,
         hips=truths,
@@ -240,7 +249,10 @@ def generate(
         visit=visit,
         plane=plane,
         scene=scene or "hips",
+        style=look.style,
+        female=anatomy.female,
         thickness_mm=acquisition.thickness_mm,
+        header=header,
     )
 
 

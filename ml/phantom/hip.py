@@ -13,6 +13,7 @@ from ml.phantom.lesions import Fluid, Oedema
 from ml.phantom.shapes import Points, capsule, ellipsoid, rotation, union
 
 COARSE_MM = 2.2
+PHYSIOLOGICAL_MM = 1.5  # a film of fluid up to this thickness is normal and not labelled
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,8 @@ def fluid_thickness(points: Points, grid: Grid, hip: Hip, fluid: Fluid) -> Field
     fall = np.clip((end - along) / np.float32(0.35 * r), 0, 1)
     wobble = 1 + grid.noise(fluid.rng(), 14) * np.float32(0.22)
     profile = np.sqrt(rise * fall) * np.minimum(around / radius, 1)
-    return np.asarray(np.maximum(fluid.thickness_mm * profile * wobble, 0), np.float32)
+    most = np.inf if fluid.thickness_mm > PHYSIOLOGICAL_MM else 0.9 * PHYSIOLOGICAL_MM
+    return np.asarray(np.clip(fluid.thickness_mm * profile * wobble, 0, most), np.float32)
 
 
 def lesion_shape(grid: Grid, hip: Hip, lesion: Oedema) -> LesionShape | None:

@@ -8,12 +8,11 @@ from ml.labels import LABELS
 from ml.phantom.anatomy import Anatomy, Hip, Tissue
 from ml.phantom.canvas import Canvas
 from ml.phantom.grid import Box, Field, Grid
-from ml.phantom.hip import HipShapes, LesionShape, hip_box, hip_shapes, lesion_shape
+from ml.phantom.hip import PHYSIOLOGICAL_MM, HipShapes, LesionShape, hip_box, hip_shapes, lesion_shape
 from ml.phantom.lesions import Fluid, Oedema
 from ml.phantom.shapes import coverage
 
 LABEL = {name: index for index, name in enumerate(LABELS)}
-SYNOVITIS_FROM_MM = 1.5
 
 
 def paint_hip(
@@ -83,7 +82,7 @@ def _paint_space(
     slab.fill(slab.whole, np.maximum(head - space, in_cup), Tissue.CARTILAGE)
     width = max(hip.film, fluid.in_space * hip.joint_space)
     film = np.maximum(np.abs(head - space / 2) - np.float32(width / 2), in_cup)
-    if width <= SYNOVITIS_FROM_MM:
+    if width <= PHYSIOLOGICAL_MM:
         slab.fill(slab.whole, film, Tissue.FLUID)
         return
     share = coverage(np.maximum(film, np.maximum(-femur, -pelvis)), slab.edge_mm)
@@ -104,8 +103,8 @@ def _paint_fluid(slab: Canvas, shapes: HipShapes, fluid: Fluid, femur: Field, pe
     slab.fill(slab.whole, rim, Tissue.TENDON)
     shade = slab.palette[Tissue.SYNOVITIS] * shapes.at(slab.grid, "fluid_shade")
     share = coverage(layer, slab.edge_mm)
-    slab.paint(slab.whole, share, Tissue.SYNOVITIS if fluid.thickness_mm > SYNOVITIS_FROM_MM else Tissue.FLUID, shade)
-    thick = np.clip((thickness - np.float32(SYNOVITIS_FROM_MM)) * 4 + 0.5, 0, 1)
+    slab.paint(slab.whole, share, Tissue.SYNOVITIS if fluid.thickness_mm > PHYSIOLOGICAL_MM else Tissue.FLUID, shade)
+    thick = np.clip((thickness - np.float32(PHYSIOLOGICAL_MM)) * 4 + 0.5, 0, 1)
     slab.label(slab.whole, LABEL["synovitis"], share * thick)
 
 
