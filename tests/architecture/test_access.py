@@ -1,0 +1,238 @@
+"""Every address × every role × own and other centre. An address without a row here fails the test."""
+
+from dataclasses import dataclass
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.utils import timezone
+from rest_framework.authtoken.models import Token
+
+from hipapp.accounts.models import Membership
+from hipapp.clinic.models import Assessment, HipExamination, TreatmentPeriod
+from hipapp.imaging.models import Score, Series, Study, Upload
+from hipapp.reading.models import Read
+from tests.builders.rows import make_centre, make_job, make_patient, make_user, make_visit
+
+pytestmark = pytest.mark.django_db
+
+ROLES = ("radiologist", "rheumatologist", "coordinator", "administrator")
+CARE = ("radiologist", "rheumatologist")
+CLINICAL = (*CARE, "coordinator")
+CLINIC_EDITORS = ("rheumatologist", "coordinator")
+COHORT = ("rheumatologist", "coordinator")
+
+
+@dataclass(frozen=True)
+class Door:
+    """Who may find what is behind an address. `rows` names the thing of each URL argument; a list has none."""
+
+    roles: tuple[str, ...]
+    rows: tuple[tuple[str, str], ...] = ()
+    method: str = "get"
+
+
+def door(*roles: str, method: str = "get", **rows: str) -> Door:
+    return Door(roles, tuple(rows.items()), method)
+
+
+OPEN = {"healthz", "accounts:sign-in", "api:schema"}
+ADMINISTRATOR = ("administrator",)
+DOORS = {
+    "home:start": door(*ROLES),
+    "accounts:sign-out": door(*ROLES, method="post"),
+    "accounts:password": door(*ROLES),
+    "accounts:token": door(*ROLES),
+    "accounts:people": door(*ADMINISTRATOR),
+    "accounts:person-new": door(*ADMINISTRATOR),
+    "accounts:person": door(*ADMINISTRATOR, pk="user"),
+    "accounts:person-active": door(*ADMINISTRATOR, method="post", pk="user"),
+    "accounts:person-password": door(*ADMINISTRATOR, method="post", pk="user"),
+    "accounts:role-take": door(*ADMINISTRATOR, method="post", pk="membership"),
+    "accounts:centres": door(*ADMINISTRATOR),
+    "accounts:centre-edit": door(*ADMINISTRATOR, pk="centre"),
+    "accounts:access-log": door(*ADMINISTRATOR),
+    "jobs:list": door(*ROLES),
+    "jobs:detail": door(*CLINICAL, pk="job"),
+    "jobs:cancel": door(*CLINICAL, method="post", pk="job"),
+    "jobs:retry": door(*CLINICAL, method="post", pk="job"),
+    "clinic:patients": door(*ROLES),
+    "clinic:patient-new": door(*CLINIC_EDITORS),
+    "clinic:patient-edit": door(*CLINIC_EDITORS, pk="patient"),
+    "clinic:patient-delete": door(*CLINIC_EDITORS, pk="patient"),
+    "clinic:treatments": door(*CLINICAL, pk="patient"),
+    "clinic:visit-new": door(*CLINIC_EDITORS, pk="patient"),
+    "clinic:preview": door(*ROLES, method="post"),
+    "clinic:visit": door(*CLINICAL, pk="visit"),
+    "clinic:visit-edit": door(*CLINIC_EDITORS, pk="visit"),
+    "clinic:visit-delete": door(*CLINIC_EDITORS, pk="visit"),
+    "clinic:treatment-edit": door(*CLINIC_EDITORS, pk="treatment"),
+    "clinic:treatment-end": door(*CLINIC_EDITORS, method="post", pk="treatment"),
+    "clinic:treatment-delete": door(*CLINIC_EDITORS, pk="treatment"),
+    "followup:patient": door(*CLINICAL, pk="patient"),
+    "reading:list": door(*ROLES),
+    "reading:visit": door("radiologist", visit_pk="visit"),
+    "reading:withdraw": door(*CLINICAL, method="post", pk="read"),
+    "cohort:cohort": door(*COHORT),
+    "imaging:studies": door(*ROLES),
+    "imaging:unassigned": door(*ROLES),
+    "imaging:pick-patient": door(*ROLES),
+    "imaging:study": door(*CLINICAL, pk="study"),
+    "imaging:attach": door(*CLINICAL, pk="study"),
+    "imaging:detach": door(*CLINICAL, method="post", pk="study"),
+    "imaging:release": door(*CLINICAL, method="post", pk="study"),
+    "imaging:review": door(*CLINICAL, method="post", pk="study"),
+    "imaging:choose-series": door(*CLINICAL, method="post", pk="study"),
+    "imaging:score": door(*CLINICAL, method="post", pk="study"),
+    "imaging:upload": door(*CLINICAL),
+    "imaging:upload-start": door(*CLINICAL, method="post"),
+    "imaging:upload-result": door(*CLINICAL, pk="upload"),
+    "imaging:upload-files": door(*CLINICAL, method="post", pk="upload"),
+    "imaging:upload-finish": door(*CLINICAL, method="post", pk="upload"),
+    "imaging:upload-cancel": door(*CLINICAL, method="post", pk="upload"),
+}
+# Pictures of a series: the row exists, the file does not, so even those who may look get a 404; tested with real files elsewhere.
+PICTURES = {"imaging:slice", "imaging:outlines"}
+API_LISTS = {
+    "patients": "patient", "visits": "visit", "assessments": "assessment", "hip-examinations": "examination",
+    "treatments": "treatment", "studies": "study", "jobs": "job", "scores": "score", "reads": "read",
+}  # fmt: skip
+
+
+def addresses(patterns=None, namespace=""):
+    """Names of all addresses outside the API's router."""
+    for entry in patterns if patterns is not None else get_resolver().url_patterns:
+        if isinstance(entry, URLResolver):
+            inner = ":".join(filter(None, (namespace, entry.namespace)))
+            yield from addresses(entry.url_patterns, inner)
+        elif isinstance(entry, URLPattern):
+            yield f"{namespace}:{entry.name}" if namespace else entry.name
+
+
+def is_api(name: str) -> bool:
+    return name.startswith("api:") and name not in OPEN
+
+
+def test_every_address_has_a_row():
+    names = {name for name in addresses() if not is_api(name)}
+    assert names - set(DOORS) - OPEN - PICTURES == set(), "addresses that nobody said who may open"
+    assert set(DOORS) - names == set(), "rows for addresses that are gone"
+
+
+def make_things(centre):
+    """One thing of each kind at a centre."""
+    patient = make_patient(centre)
+    visit = make_visit(patient)
+    radiologist = make_user("radiologist", centre)
+    study = Study.objects.create(centre=centre, visit=visit, study_uid=f"2.25.{centre.pk}", acquired_at=timezone.now())
+    series = Series.objects.create(study=study, series_uid=f"2.25.{centre.pk}.1", plane="coronal", n_slices=20)
+    return {
+        "centre": centre,
+        "patient": patient,
+        "visit": visit,
+        "study": study,
+        "series": series,
+        "user": radiologist,
+        "membership": Membership.objects.get(user=radiologist),
+        "job": make_job(centre=centre),
+        "upload": Upload.objects.create(centre=centre, user=radiologist),
+        "assessment": Assessment.objects.create(visit=visit),
+        "examination": HipExamination.objects.create(visit=visit, side="right"),
+        "treatment": TreatmentPeriod.objects.create(patient=patient, drug="etanercept", started_on="2026-01-01"),
+        "score": Score.objects.create(series=series, side="right", refused_code="no_hips"),
+        "read": Read.objects.create(
+            visit=visit, side="right", reader=radiologist, femoral_bme=1, acetabular_bme=1, effusion=1, total=3
+        ),
+    }
+
+
+@pytest.fixture
+def things():
+    return make_things(make_centre())
+
+
+def ask(client: Client, name: str, row: Door, things) -> int:
+    address = reverse(name, kwargs={argument: things[kind].pk for argument, kind in row.rows})
+    return getattr(client, row.method)(address).status_code
+
+
+@pytest.mark.parametrize("name", sorted(DOORS))
+def test_nobody_comes_in_without_signing_in(client, name, things):
+    row = DOORS[name]
+    address = reverse(name, kwargs={argument: things[kind].pk for argument, kind in row.rows})
+    answer = getattr(client, row.method)(address)
+    assert answer.status_code == 302
+    assert answer["Location"].startswith("/accounts/sign-in/")
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("name", sorted(DOORS))
+def test_at_the_own_centre(name, role, things):
+    client = Client(raise_request_exception=True)
+    client.force_login(make_user(role, things["centre"]))
+    status = ask(client, name, DOORS[name], things)
+    if role in DOORS[name].roles:
+        assert status not in (404, 500), f"{role} should find {name}"
+    else:
+        assert status in (403, 404), f"{role} should not find {name}"
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("name", sorted(name for name, row in DOORS.items() if row.rows))
+def test_things_of_another_centre_are_not_there(name, role, things):
+    client = Client()
+    client.force_login(make_user(role, make_centre()))
+    assert ask(client, name, DOORS[name], things) == 404
+
+
+@pytest.mark.parametrize("name", sorted(PICTURES))
+@pytest.mark.parametrize("role", ROLES)
+def test_pictures_of_another_centre_are_not_there(name, role, things):
+    client = Client()
+    client.force_login(make_user(role, make_centre()))
+    address = reverse(name, kwargs={"pk": things["study"].pk, "series_id": things["series"].pk, "index": 0})
+    assert client.get(address).status_code == 404
+
+
+def api(role, centre) -> Client:
+    key = Token.objects.create(user=make_user(role, centre)).key
+    return Client(headers={"Authorization": f"Token {key}"})
+
+
+def test_the_api_serves_exactly_these_lists():
+    names = {name.removeprefix("api:") for name in addresses() if is_api(name)}
+    assert {name.removesuffix("-list") for name in names if name.endswith("-list")} >= {
+        "patient",
+        "visit",
+        "study",
+        "job",
+        "read",
+    }
+    for resource in API_LISTS:
+        assert Client().get(f"/api/v1/{resource}/").status_code == 401
+
+
+@pytest.mark.parametrize("resource", sorted(API_LISTS))
+@pytest.mark.parametrize("role", ROLES)
+def test_the_api_shows_a_centre_only_to_its_clinical_roles(resource, role, things):
+    mine, theirs = api(role, things["centre"]), api(role, make_centre())
+    detail = f"/api/v1/{resource}/{things[API_LISTS[resource]].pk}/"
+    is_hidden_read = resource == "reads" and role == "radiologist"  # another reader's read
+    if role in CLINICAL and not is_hidden_read:
+        assert mine.get(f"/api/v1/{resource}/").json()["count"] == 1
+        assert mine.get(detail).status_code == 200
+    else:
+        assert mine.get(f"/api/v1/{resource}/").json()["count"] == 0
+        assert mine.get(detail).status_code == 404
+    assert theirs.get(f"/api/v1/{resource}/").json()["count"] == 0
+    assert theirs.get(detail).status_code == 404
+
+
+def test_absent_and_not_yours_answer_alike(things):
+    client = Client()
+    client.force_login(make_user("rheumatologist", make_centre()))
+    absent = client.get(f"/studies/{uuid4()}/")
+    not_yours = client.get(f"/studies/{things['study'].pk}/")
+    assert absent.status_code == not_yours.status_code == 404
+    assert len(absent.content) == len(not_yours.content)
