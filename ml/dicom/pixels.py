@@ -12,7 +12,7 @@ from pydicom.pixels.utils import pixel_array
 from ml.dicom.codestream import declared_size
 from ml.dicom.errors import RefusedFileError
 from ml.dicom.header import Frame
-from ml.dicom.syntaxes import DECODERS, is_compressed
+from ml.dicom.syntaxes import DECODERS, is_compressed, name_of
 
 Pixels = npt.NDArray[np.float32]
 
@@ -36,7 +36,8 @@ def decode(frame: Frame, dataset: Dataset) -> Pixels:
     except RefusedFileError:
         raise
     except Exception as error:  # the decoders raise almost anything on damaged data
-        raise RefusedFileError(f"has pixel data that can't be decoded ({type(error).__name__})") from error
+        syntax = name_of(str(dataset.file_meta.TransferSyntaxUID))
+        raise RefusedFileError(f"has pixel data that can't be decoded ({syntax}, {type(error).__name__})") from error
 
 
 def is_inverted(dataset: Dataset) -> bool:
@@ -50,6 +51,8 @@ def _decode(frame: Frame, dataset: Dataset) -> Pixels:
     if is_compressed(syntax):
         n_frames = int(dataset.get("NumberOfFrames") or 1)
         size = declared_size(get_frame(dataset.PixelData, index, number_of_frames=n_frames))
+        if size is None and DECODERS[syntax] != "pydicom":  # RLE has no header
+            raise RefusedFileError(f"has compressed pixels that are no {name_of(syntax)}")
         if size is not None and size != (frame.rows, frame.columns):
             raise RefusedFileError(
                 f"has compressed pixels of {size[0]} × {size[1]} in an image of {frame.rows} × {frame.columns}"

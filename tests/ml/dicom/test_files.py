@@ -12,7 +12,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from pydicom.encaps import encapsulate
+from pydicom.encaps import encapsulate, get_frame
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -244,11 +244,15 @@ def test_damaged_pixels_name_the_file():
     datasets = build.classic(build.random_stack((5, 64, 64)))
     for dataset in datasets:
         dataset.compress(JPEGLSLossless, generate_instance_uid=False)
-    datasets[2].PixelData = encapsulate([b"\xff\xd8" + b"\x00" * 200])
+    frame = bytes(get_frame(datasets[2].PixelData, 0, number_of_frames=1))
+    datasets[2].PixelData = encapsulate([frame[:200]])
     with pytest.raises(UnscorableError) as caught:
         choose_series(read_datasets((f"{i}.dcm", build.to_bytes(d, JPEGLSLossless)) for i, d in enumerate(datasets)))
     assert caught.value.code == "unreadable_pixels"
-    assert caught.value.message.startswith("2.dcm has pixel data that can't be decoded")
+    assert caught.value.message.startswith("2.dcm has pixel data that can't be decoded (JPEG-LS")
+    datasets[2].PixelData = encapsulate([b"\xff\xd8" + b"\x00" * 200])
+    with pytest.raises(UnscorableError, match="2.dcm has compressed pixels that are no JPEG-LS"):
+        choose_series(read_datasets(build.named(datasets)))
 
 
 def test_a_codestream_of_another_size_is_refused_before_decoding():
