@@ -15,6 +15,7 @@ from ml.dicom import limits
 from ml.dicom.errors import RefusedFileError
 
 _SKIPPED_NAMES = {".ds_store", "thumbs.db", "desktop.ini"}
+_ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06")  # the second one is an empty archive
 _BROKEN = (
     *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError),
     *(NotImplementedError, RuntimeError),  # zipfile: unknown compression; a password
@@ -103,7 +104,7 @@ def _open_file(path: Path, name: str) -> Iterator[Item | tuple[str, str]]:
         size = path.stat().st_size
         with path.open("rb") as stream:
             head = stream.read(512)
-        if head[:4] == b"PK\x03\x04":
+        if head[:4] in _ZIP_STARTS:
             yield from _open_zip(name, lambda: path.open("rb"), _Budget(), depth=1)
         elif _looks_packed(head):
             if size > limits.MAX_HELD_BYTES:
@@ -125,7 +126,7 @@ def _looks_packed(head: bytes) -> bool:
 
 def _open_bytes(name: str, data: bytes, budget: _Budget, depth: int) -> Iterator[Item | tuple[str, str]]:
     try:
-        if data[:4] == b"PK\x03\x04":
+        if data[:4] in _ZIP_STARTS:
             if depth < 0:
                 raise RefusedFileError("is an archive in an archive in an archive; unpack it first")
             yield from _open_zip(name, lambda: io.BytesIO(data), budget, depth)
@@ -201,7 +202,7 @@ def _open_member(
     try:
         with archive.open(info) as stream:
             head = stream.read(512)
-        if head[:4] == b"PK\x03\x04" or _looks_packed(head):
+        if head[:4] in _ZIP_STARTS or _looks_packed(head):
             budget.take(info.file_size, held=True)
             yield from _open_bytes(name, archive.read(info), budget, depth - 1)
         else:

@@ -74,6 +74,8 @@ def choose_series(study: Study, any_sequence: bool = False) -> Choice:
     candidates = weigh(study)
     if not candidates:
         raise _nothing(study)
+    if any_sequence:
+        candidates = tuple(_with_any_sequence(candidate) for candidate in candidates)
     usable = [c for c in candidates if c.is_scorable or (any_sequence and c.code in _SEQUENCE_CODES)]
     first_failure: UnscorableError | None = None
     for candidate in usable:
@@ -132,6 +134,13 @@ def _verdict(series: Series, sequence: Sequence) -> tuple[str, str]:
     if series.n_slices < MIN_SLICES:
         return "too_few_slices", f"coronal, {sequence.words}, but {few}"
     return "", f"coronal, {sequence.words}, {count}"
+
+
+def _with_any_sequence(candidate: Candidate) -> Candidate:
+    """A candidate whose sequence is passed over, but not its number of slices."""
+    if candidate.code in _SEQUENCE_CODES and candidate.n_slices < MIN_SLICES:
+        return replace(candidate, code="too_few_slices")
+    return candidate
 
 
 def _too_few(series: Series) -> str:

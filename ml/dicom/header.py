@@ -10,7 +10,6 @@ import numpy as np
 from pydicom import Dataset
 from pydicom.datadict import tag_for_keyword
 from pydicom.tag import BaseTag, Tag
-from pydicom.uid import UID
 
 from ml.dicom import limits
 from ml.dicom.errors import RefusedFileError, UnplacedFileError
@@ -24,6 +23,12 @@ MR_CLASSES = {
 }
 DICOMDIR_CLASS = "1.2.840.10008.1.3.10"
 _PIXELS = 0x7FE00010
+_MODALITY_WORDS = (
+    "ANN AR AU BDUS BI BMD CR CT CTPROTOCOL DG DOC DX ECG EEG EMG EPS ES FID GM HC HD IO IVOCT IVUS KO LEN LP LS MG MR "
+    "M3D NM OAM OCT OP OPM OPT OPV OSS OT PA PLAN POS PR PT PX REG RESP RF RG RTDOSE RTIMAGE RTINTENT RTPLAN RTRAD "
+    "RTRECORD RTSEGANN RTSTRUCT RWV SEG SM SMR SR SRF STAIN TEXTUREMAP TG US VA XA XC"
+)
+_MODALITIES = frozenset(_MODALITY_WORDS.split())
 
 # Macros of the enhanced object whose attributes are looked up as if they lay on the top level (PS3.3 C.8.13.5,
 # C.7.6.16.2).
@@ -188,11 +193,11 @@ def _check_class(dataset: Dataset) -> None:
     if sop_class == DICOMDIR_CLASS:
         raise RefusedFileError("is the index of a disc (DICOMDIR), not an image")
     modality = next(iter(texts([dataset], "Modality")), "")
-    kind = UID(sop_class).name if sop_class else "no SOP class"
-    if sop_class not in MR_CLASSES:
-        raise RefusedFileError(f"is no MR image (modality {modality[:16] or 'missing'}, {kind[:64]})")
-    if modality not in ("MR", ""):
-        raise RefusedFileError(f"is no MR image (modality {modality[:16]} with the class {kind})")
+    # Only words of the standard are quoted: whatever else stands there may be a name.
+    told = modality if modality in _MODALITIES else "unknown" if modality else "missing"
+    kind = name_of(sop_class) if sop_class else "no SOP class"
+    if sop_class not in MR_CLASSES or modality not in ("MR", ""):
+        raise RefusedFileError(f"is no MR image (modality {told}, {kind})")
 
 
 def _whole(dataset: Dataset, keyword: str, default: int | None = None) -> int:

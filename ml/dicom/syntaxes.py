@@ -1,5 +1,6 @@
 """Which transfer syntaxes are read, and by which decoder: one each, so that damaged data meets only one."""
 
+from pydicom._uid_dict import UID_dictionary
 from pydicom.uid import (
     UID,
     JPEG2000TransferSyntaxes,
@@ -26,5 +27,6 @@ def is_compressed(syntax: str) -> bool:
     return bool(DECODERS[syntax])
 
 
-def name_of(syntax: str) -> str:
-    return str(UID(syntax).name)[:60]
+def name_of(uid: str) -> str:
+    """Name of a UID of the standard; any other UID is not quoted, since it may belong to the person."""
+    return str(UID(uid).name)[:64] if uid in UID_dictionary else "an unknown UID"

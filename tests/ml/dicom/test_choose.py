@@ -83,6 +83,8 @@ def test_a_person_may_override_the_sequence_but_not_the_plane():
     assert any("because a person asked" in warning for warning in choice.warnings)
     axial = Rotation.from_euler("x", 90, degrees=True).as_matrix()
     assert refusal(series("1", rotation=axial), any_sequence=True).code == "wrong_plane"
+    few = series("1", (4, 8, 8), **{**ABSENT, **build.T2, "SeriesDescription": "t2_tse_cor"})
+    assert refusal(few, any_sequence=True).code == "too_few_slices"
 
 
 def test_plane_is_within_25_degrees():

@@ -153,6 +153,13 @@ def test_locked_and_damaged_archives_are_refused(tmp_path):
     assert "damaged" in reasons["bad.tar"] or "damaged" in reasons["bad.tar/a"]
 
 
+def test_an_empty_archive_holds_no_images(tmp_path):
+    (tmp_path / "x.zip").write_bytes(zipped({}))
+    with pytest.raises(UnscorableError) as caught:
+        choose_series(read_study(tmp_path / "x.zip"))
+    assert caught.value.code == "no_images"
+
+
 def test_unreadable_and_special_files_are_refused(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "dangling").symlink_to(tmp_path / "absent")
@@ -217,7 +224,9 @@ def refusal_of(dataset) -> str:
         ({"NumberOfFrames": 999999}, "at most"),
         ({"Rows": 0}, "no usable Rows"),
         ({"Rows": 13}, "cut off or damaged"),
-        ({"Modality": "CT"}, "no MR image"),
+        ({"Modality": "CT"}, "no MR image (modality CT, MR Image Storage)"),
+        ({"Modality": "ZEBULON"}, "(modality unknown, MR Image Storage)"),
+        ({"SOPClassUID": "1.2.3.1977"}, "(modality MR, an unknown UID)"),
         ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"}, "Secondary Capture"),
         ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.4.2"}, "no MR image"),
         ({"PixelSpacing": [0, 1]}, "Pixel Spacing"),
@@ -251,7 +260,7 @@ def test_damaged_pixels_name_the_file():
     assert caught.value.code == "unreadable_pixels"
     assert caught.value.message.startswith("2.dcm has pixel data that can't be decoded (JPEG-LS")
     datasets[2].PixelData = encapsulate([b"\xff\xd8" + b"\x00" * 200])
-    with pytest.raises(UnscorableError, match="2.dcm has compressed pixels that are no JPEG-LS"):
+    with pytest.raises(UnscorableError, match=r"2\.dcm has compressed pixels that are no JPEG-LS"):
         choose_series(read_datasets(build.named(datasets)))
 
 
