@@ -9,20 +9,23 @@ def _words(text: str) -> frozenset[str]:
 
 _DESCRIPTOR_WORDS = _words(
     # contrast and fat suppression
-    "t1 t1w t2 t2w t2star pd pdw stir tirm tir ir fs sfs fsat fatsat fat sat fatsup suppressed sup spair spir chess pasta "
-    "wats we water dixon mdixon ideal flex flair dwi diff dti adc b0 swi nofs no non not without wo w o mit ohne sans with "
+    "t1 t1w t2 t2w t2star pd pdw stir tirm tir ir fs sfs fsat fatsat fat sat fatsup fatsuppressed fatsuppression "
+    "suppressed suppression sup spair spir chess pasta wats we water dixon mdixon ideal flex flair dwi diff dti "
+    "adc b0 swi nofs no non not without wo w o mit ohne sans with "
     # sequence families
-    "se tse fse frfse ffe gre gr fl flash spgr fspgr vibe lava thrive mprage space cube vista medic dess trufi fiesta haste "
-    "ssfse epi blade propeller multivane turbo fast mobiview sms caipi grappa sense ipat p2 p3 norm 2d 3d iso "
+    "se tse fse frfse ffe gre gr fl flash spgr fspgr vibe lava thrive mprage space cube vista medic dess trufi "
+    "fiesta haste ssfse epi blade propeller multivane turbo fast mobiview sms caipi grappa sense ipat p2 p3 norm "
+    "2d 3d iso "
     # planes and places
-    "cor coronal sag sagittal tra trans transversal transverse ax axial obl oblique hip hips hueft huefte pelvis becken "
-    "femur acetabulum joint si sij sacrum sacroiliac lumbar spine prostate head brain abdomen thigh knee whole body "
-    "right left bilateral both re li rechts links "
+    "cor coronal sag sagittal tra trans transversal transverse ax axial obl oblique hip hips hueft huefte pelvis "
+    "becken femur acetabulum joint si sij sacrum sacroiliac lumbar spine prostate head brain abdomen thigh knee "
+    "whole body right left bilateral both re li rechts links "
     # order, contrast agent, hints
-    "pre post gd gad km kontrast contrast ce nativ native dyn dynamic delayed sub mip mpr multi stack localizer localiser "
-    "loc scout survey asset cal calibration map thin high low res hr large small fov mr mri mrt rm irm "
+    "pre post gd gad gado gadolinium gadovist dotarem km kontrast contrast ce nativ native dyn dynamic delayed "
+    "sub mip mpr multi stack localizer localiser loc scout survey asset cal calibration map thin high low res hr "
+    "large small fov mr mri mrt rm irm "
     # the product's own
-    "synthetic phantom research demo"
+    "synthetic phantom research demo "
 )
 _COMPOUND_WORDS = "t1w|t1|t2w|t2|pdw|pd|fatsat|fsat|spair|spir|stir|tirm|fs|tse|fse|cor|sag|tra|ax|dixon|2d|3d|ir|se|km|gd|w"
 _COMPOUND = re.compile(f"(?:{_COMPOUND_WORDS}){{2,4}}")

@@ -266,6 +266,9 @@ def test_the_choice_of_series_is_the_same_before_and_after():
         {"SeriesDescription": "t2_tse_fs_cor", **dict.fromkeys(build.STIR), **build.T2},
         {"SeriesDescription": "x", **dict.fromkeys(build.STIR), **build.T2, "ScanOptions": "SAT1\\SFS"},
         {"SeriesDescription": "x", **dict.fromkeys(build.STIR), **build.T2, "SequenceName": "*tir2d1_11"},
+        {"SeriesDescription": "T2 cor w/o FatSat", **dict.fromkeys(build.STIR), **build.T2},
+        {"SeriesDescription": "cor T2 fat-suppressed", **dict.fromkeys(build.STIR), **build.T2},
+        {"SeriesDescription": "t1 fs post Gadovist", **dict.fromkeys(build.STIR), **build.T1},
         {"SeriesDescription": "t1 fs", **dict.fromkeys(build.STIR), **build.T1, "ContrastBolusAgent": "Zebulovist"},
     ):
         datasets = build.classic(build.random_stack(), **tags)
