@@ -12,7 +12,7 @@ from django.db import transaction
 from hipapp.accounts.models import Centre, User
 from hipapp.accounts.permissions import Act, centres_for, record_access, require
 from hipapp.clinic.models import Patient, Visit
-from hipapp.core.errors import ConflictError, DomainError
+from hipapp.core.errors import ConflictError, DomainError, ForbiddenError
 from hipapp.imaging.models import Study, Upload
 from hipapp.imaging.receiving import spool
 from hipapp.imaging.receiving.files import Outcome, StoredFile, read_files
@@ -209,9 +209,10 @@ def _is_over(error: Exception, progress: Progress) -> bool:
 
 def _only_centre(user: User) -> Centre:
     centres = list(centres_for(user, Act.UPLOAD)[:2])
-    if len(centres) != 1:
-        message = "Say for which centre this upload is." if centres else "Your role doesn't allow you to upload studies."
-        raise DomainError(message, code="centre_needed" if centres else "forbidden", field="centre")
+    if not centres:
+        raise ForbiddenError("Your role doesn't allow you to upload studies. Ask an administrator of your centre.", code="forbidden")
+    if len(centres) > 1:
+        raise DomainError("Say for which centre this upload is.", code="centre_needed", field="centre")
     return centres[0]
 
 

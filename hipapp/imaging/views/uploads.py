@@ -66,7 +66,7 @@ def upload_start(request: HttpRequest) -> JsonResponse:
 @require_POST
 def upload_files(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """One batch of files, numbered from `?first=`."""
-    upload = get_object_or_404(visible_uploads(request.user).filter(user=request.user), pk=pk)
+    upload = _own_upload(request, pk)
     first = request.GET.get("first", "1")
     if not first.isdigit() or not 1 <= int(first) <= 1_000_000:
         raise DomainError("`first` has to be the number of the batch's first file, from 1.", field="first")
@@ -92,14 +92,14 @@ def _take_files(request: HttpRequest, upload: Upload, handler: SpoolHandler) -> 
 @require_POST
 def upload_finish(request: HttpRequest, pk: uuid.UUID) -> JsonResponse:
     """All files are here: orders the job, answers with the page to go to."""
-    upload = get_object_or_404(visible_uploads(request.user).filter(user=request.user), pk=pk)
+    upload = _own_upload(request, pk)
     uploads.finish_upload(upload, request.user)
     return JsonResponse({"page_url": reverse("imaging:upload-result", args=[pk])}, status=202)
 
 
 @require_POST
 def upload_cancel(request: HttpRequest, pk: uuid.UUID) -> JsonResponse:
-    upload = get_object_or_404(visible_uploads(request.user).filter(user=request.user), pk=pk)
+    upload = _own_upload(request, pk)
     uploads.cancel_upload(upload)
     return JsonResponse({"page_url": reverse("imaging:upload")})
 
@@ -114,6 +114,13 @@ def upload_result(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         record_access(request.user, "view", "upload", upload.pk)
     template = "imaging/_upload_state.html" if request.htmx else "imaging/upload_result.html"
     return render(request, template, {**_found(request, upload), **_report(request, upload)})
+
+
+def _own_upload(request: HttpRequest, pk: uuid.UUID) -> Upload:
+    upload: Upload = get_object_or_404(visible_uploads(request.user), pk=pk)
+    if upload.user_id != request.user.pk:
+        raise ForbiddenError("Only the person who began this upload can go on with it.", code="forbidden")
+    return upload
 
 
 def _found(request: HttpRequest, upload: Upload) -> dict[str, object]:
