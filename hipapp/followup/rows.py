@@ -25,6 +25,7 @@ class VisitRow:
     harris: dict[str, HipExamination]
     mri: dict[str, HipResult]
     himriss: dict[str, HipHimriss]
+    has_study: bool = False
 
     @property
     def visit_on(self) -> date:
@@ -53,6 +54,11 @@ class VisitRow:
     def unet_sum(self) -> float | None:
         """Sum of both hips' UNet-scores; None unless both hips have one."""
         return combine_hips(self.unet_score("right"), self.unet_score("left")).sum
+
+    def harris_score(self, side: str) -> float | None:
+        """Harris hip score of one hip, 0–100."""
+        examination = self.harris.get(side)
+        return examination.harris if examination else None
 
     def himriss_total(self, side: str) -> float | None:
         """HIMRISS of one hip, 0–130."""
@@ -92,6 +98,7 @@ def visit_rows(visits: QuerySet[Visit], reads: QuerySet[Read] | None = None) -> 
             harris=harris.get(visit.pk, {}),
             mri=mri.get(visit.pk, {}),
             himriss=himriss.get(visit.pk, {}),
+            has_study=visit.pk in mri,
         )
         for visit in found
     ]

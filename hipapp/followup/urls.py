@@ -1,6 +1,10 @@
 """Addresses of followup."""
 
-from django.urls import URLPattern
+from django.urls import path
+
+from hipapp.followup import views
 
 app_name = "followup"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("patients/<int:pk>/", views.patient, name="patient"),
+]
