@@ -152,7 +152,7 @@ def add_noise(pixels: Field, look: Look, rng: np.random.Generator) -> Field:
     sigma = np.float32(max(look.palette[Tissue.MUSCLE], 12) / look.snr)
     real = pixels + sigma * rng.standard_normal(pixels.shape, np.float32)
     imaginary = sigma * rng.standard_normal(pixels.shape, np.float32)
-    return np.sqrt(real * real + imaginary * imaginary)
+    return np.asarray(np.sqrt(real * real + imaginary * imaginary), np.float32)
 
 
 def blur(pixels: Field, look: Look, spacing_mm: tuple[float, float]) -> Field:

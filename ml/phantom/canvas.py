@@ -69,11 +69,10 @@ class Canvas:
         for layer, _ in self.layers(box):
             k = layer[0].start
             grid = fine.crop((slice(k * sub, (k + 1) * sub), box[1], box[2]))
-            intensity, tissue = (np.repeat(a[layer], sub, axis=0) for a in (self.intensity, self.tissue))
-            yield (
-                Canvas(grid, self.edge_mm, self.palette, intensity, tissue, self.fractions[(slice(None), *layer)]),
-                layer,
-            )
+            intensity = np.repeat(self.intensity[layer], sub, axis=0)
+            tissue = np.repeat(self.tissue[layer], sub, axis=0)
+            fractions = self.fractions[(slice(None), *layer)]
+            yield Canvas(grid, self.edge_mm, self.palette, intensity, tissue, fractions), layer
             self.intensity[layer] = intensity.mean(axis=0)
             self.tissue[layer] = tissue[sub // 2]
 

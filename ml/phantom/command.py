@@ -47,6 +47,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--normal-only", action="store_true", help="patients without lesions")
     p.add_argument("--plane", choices=list(PLANES), default="coronal")
     p.add_argument("--style", choices=STYLES, help="contrast; drawn where not given")
+    p.add_argument(
+        "--target", choices=["right", "left", "both"], help="what the field of view is aimed at; drawn where not given"
+    )
     p.add_argument("--scene", choices=list(SCENES), help="a picture without hips")
     return p
 
@@ -72,6 +75,7 @@ def command(arguments: list[str]) -> int:
             plane=options.plane,
             hips=options.scene is None,
             scene=options.scene,
+            target=options.target,
             style=options.style,
         )
         folder = out / f"PHANTOM_{seed:05d}"

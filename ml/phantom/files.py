@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, MRImageStorage
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, MRImageStorage
 
 from ml.dicom.volume import SourceSlice
 from ml.phantom.generate import Phantom
 
-IMPLEMENTATION_UID = "2.25.210985326740211498320415508736012457361"
+IMPLEMENTATION_UID = UID("2.25.210985326740211498320415508736012457361")
+LEAST_TOP = 600  # a scanner scales its pictures so that whole numbers do not coarsen them
 
 
 @dataclass(frozen=True)
@@ -131,22 +132,21 @@ def _uid(*parts: object) -> str:
 def _stored_pixels(phantom: Phantom) -> tuple[npt.NDArray[np.int32], float]:
     """Whole numbers that fit the vendor's depth, and the rescale slope that brings them back.
 
-    Without rescaling in the header, a stack too bright for the depth is scaled down as a scanner would.
+    A stack too bright for the depth is scaled down, one so dark that rounding would show is scaled up.
     """
     header = phantom.header
     pixels = phantom.volume.pixels
     limit = min(2**header.bits_stored, 2**15) - 1
     values = pixels / np.float32(header.slope)
     top = float(values.max())
-    if top > limit:
-        values = values * np.float32(limit / top)
+    values = values * np.float32(np.clip(top, LEAST_TOP, limit) / top)
     return np.rint(values).astype(np.int32), header.slope
 
 
 def _dataset(phantom: Phantom, who: Identity, layout: Layout, index: int, number: int, slope: float) -> FileDataset:
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = MRImageStorage
-    meta.MediaStorageSOPInstanceUID = phantom.volume.uids[index]
+    meta.MediaStorageSOPInstanceUID = UID(phantom.volume.uids[index])
     meta.ImplementationClassUID = IMPLEMENTATION_UID
     meta.TransferSyntaxUID = ImplicitVRLittleEndian if phantom.seed % 7 == 3 else ExplicitVRLittleEndian
     dataset = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)

@@ -137,7 +137,7 @@ def hip_shapes(grid: Grid, box: Box, hip: Hip, anatomy: Anatomy, fluid: Fluid) -
         bone=pelvis_distance(points, hip, anatomy),
         fossa=ellipsoid(points, hip.fossa, (0.3 * r, 0.42 * r, 0.42 * r)),
         in_cup=_sum(points, hip.cup_opening) - np.float32((hip.cup_depth + 0.05) * r),
-        cortex=down * np.float32(hip.shaft_cortex) + np.float32(hip.cortex),
+        cortex=(down * np.float32(hip.shaft_cortex) + np.float32(hip.cortex)).astype(np.float32),
         fluid=fluid_thickness(points, coarse, hip, fluid),
         fluid_shade=1 + coarse.noise(fluid.rng(), 6) * np.float32(fluid.patchy),
     )

@@ -83,9 +83,11 @@ def draw_severities(rng: np.random.Generator, involvement: str | None) -> dict[s
 def _femoral_site(rng: np.random.Generator, hip: Hip, radius: float) -> Vec:
     r = hip.radius_mm
     if rng.random() < 0.22:  # in the neck
-        return hip.neck_direction * rng.uniform(0.7 * r, 0.8 * hip.neck_length) + rng.normal(0, 0.15 * r, 3)
+        along = hip.neck_direction * rng.uniform(0.7 * r, 0.8 * hip.neck_length)
+        return np.asarray(along + rng.normal(0, 0.15 * r, 3))
     toward = np.array([rng.normal(-0.1, 0.55), rng.normal(-0.15, 0.5), abs(rng.normal(0.75, 0.45))])
-    return toward / np.linalg.norm(toward) * max(r - 0.45 * radius - rng.uniform(0, 4), 0.15 * r)
+    depth = max(r - 0.45 * radius - rng.uniform(0, 4), 0.15 * r)
+    return np.asarray(toward / np.linalg.norm(toward) * depth)
 
 
 def _pelvic_site(rng: np.random.Generator, hip: Hip, radius: float) -> Vec:
@@ -94,7 +96,7 @@ def _pelvic_site(rng: np.random.Generator, hip: Hip, radius: float) -> Vec:
         toward = np.array([rng.normal(-0.1, 0.4), rng.normal(0, 0.5), 1.0])
     else:
         toward = np.array([-1.0, rng.normal(0, 0.7), rng.normal(-0.1, 0.5)])
-    return toward / np.linalg.norm(toward) * (r + hip.cortex + 0.4 * radius)
+    return np.asarray(toward / np.linalg.norm(toward) * (r + hip.cortex + 0.4 * radius))
 
 
 def _brightness(marrow: float, brightest: float, step: float) -> float:

@@ -62,7 +62,7 @@ def union(a: Field, b: Field, blend_mm: float) -> Field:
 
 def coverage(distance: Field, edge_mm: float) -> Field:
     """Share 0 … 1 of a sample that lies inside, with an edge `edge_mm` wide."""
-    return np.clip(np.float32(0.5) - distance * np.float32(1 / edge_mm), 0, 1)
+    return np.asarray(np.clip(np.float32(0.5) - distance * np.float32(1 / edge_mm), 0, 1), np.float32)
 
 
 def rotation(angles_deg: npt.ArrayLike) -> npt.NDArray[np.float64]:
