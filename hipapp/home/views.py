@@ -2,19 +2,18 @@
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 
-from hipapp.accounts.models import User
+from hipapp.accounts.http import SignedInRequest
 from hipapp.accounts.permissions import Act
 from hipapp.home import selectors
 from hipapp.home.navigation import acts_of
 
 
-def start(request: HttpRequest) -> HttpResponse:
+def start(request: SignedInRequest) -> HttpResponse:
     """The start page of the signed-in person, put together from what the roles allow."""
     user = request.user
-    assert isinstance(user, User)
     acts = acts_of(user)
     context: dict[str, Any] = {"has_roles": bool(acts)}
     if Act.VIEW_PATIENTS in acts:

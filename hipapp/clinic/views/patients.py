@@ -2,9 +2,10 @@
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 
+from hipapp.accounts.http import SignedInRequest
 from hipapp.accounts.models import Centre, User
 from hipapp.accounts.permissions import Act, can, centres_for, record_access, require
 from hipapp.clinic import selectors, services
@@ -12,15 +13,15 @@ from hipapp.clinic.forms import IdentityForm, PatientForm
 from hipapp.clinic.identity import Identity
 from hipapp.clinic.models import Patient
 from hipapp.clinic.summary import activity_line
-from hipapp.clinic.views.common import acting, patient_page
+from hipapp.clinic.views.common import patient_page
 from hipapp.core.errors import DomainError, ForbiddenError
 
 PAGE_SIZE = 50
 
 
-def patients(request: HttpRequest) -> HttpResponse:
+def patients(request: SignedInRequest) -> HttpResponse:
     """Patients one may see, searched, filtered and sorted."""
-    user = acting(request)
+    user = request.user
     words = request.GET.get("q", "")
     hips = request.GET.get("hips", "")
     found = selectors.search_patients(user, words)
@@ -72,9 +73,9 @@ def _columns(sort: str) -> dict[str, dict[str, str]]:
     return columns
 
 
-def patient_new(request: HttpRequest) -> HttpResponse:
+def patient_new(request: SignedInRequest) -> HttpResponse:
     """Add a patient."""
-    user = acting(request)
+    user = request.user
     centre = _centre_of(request, user)
     initial = {"centre": centre, "study_code": selectors.propose_study_code(centre.code)}
     form = PatientForm(request.POST or None, user=user, initial=initial)
@@ -92,7 +93,7 @@ def patient_new(request: HttpRequest) -> HttpResponse:
     return render(request, "clinic/patient_form.html", context)
 
 
-def _centre_of(request: HttpRequest, user: User) -> Centre:
+def _centre_of(request: SignedInRequest, user: User) -> Centre:
     """The centre chosen in the address or the form, else the person's first; 403 where there is none."""
     centres = centres_for(user, Act.EDIT_CLINIC)
     wanted = request.POST.get("centre") or request.GET.get("centre") or ""
@@ -103,9 +104,9 @@ def _centre_of(request: HttpRequest, user: User) -> Centre:
     return centre
 
 
-def patient_edit(request: HttpRequest, pk: int) -> HttpResponse:
+def patient_edit(request: SignedInRequest, pk: int) -> HttpResponse:
     """Change the description and, for care roles, the identity of a patient."""
-    user = acting(request)
+    user = request.user
     patient = get_object_or_404(selectors.visible_patients(user), pk=pk)
     may_edit, may_name = can(user, Act.EDIT_CLINIC, patient.centre), can(user, Act.EDIT_IDENTITY, patient.centre)
     if not may_edit and not may_name:
@@ -150,9 +151,9 @@ def _refuse(error: DomainError, form: PatientForm | None, identity_form: Identit
     last.refuse(error)
 
 
-def patient_delete(request: HttpRequest, pk: int) -> HttpResponse:
+def patient_delete(request: SignedInRequest, pk: int) -> HttpResponse:
     """Delete a patient entered by mistake; asks for the study code."""
-    user = acting(request)
+    user = request.user
     patient = get_object_or_404(selectors.visible_patients(user), pk=pk)
     require(user, Act.EDIT_CLINIC, patient.centre)
     wrong = ""

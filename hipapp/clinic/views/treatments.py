@@ -3,23 +3,24 @@
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
+from hipapp.accounts.http import SignedInRequest
 from hipapp.accounts.permissions import Act, can, record_access, require
 from hipapp.clinic import selectors, services
 from hipapp.clinic.forms import DRUGS, TreatmentForm
 from hipapp.clinic.models import TreatmentPeriod
-from hipapp.clinic.views.common import acting, patient_page
+from hipapp.clinic.views.common import patient_page
 from hipapp.core.errors import DomainError
 
 
-def treatments(request: HttpRequest, pk: int) -> HttpResponse:
+def treatments(request: SignedInRequest, pk: int) -> HttpResponse:
     """Treatments of a patient, and the form for a new one."""
-    user = acting(request)
+    user = request.user
     patient = get_object_or_404(selectors.visible_patients(user), pk=pk)
     can_edit = can(user, Act.EDIT_CLINIC, patient.centre)
     form = TreatmentForm(request.POST or None, initial={"started_on": timezone.localdate()})
@@ -46,9 +47,9 @@ def treatments(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "clinic/treatments.html", context)
 
 
-def treatment_edit(request: HttpRequest, pk: int) -> HttpResponse:
+def treatment_edit(request: SignedInRequest, pk: int) -> HttpResponse:
     """Change a treatment."""
-    user = acting(request)
+    user = request.user
     treatment = get_object_or_404(selectors.visible_treatments(user), pk=pk)
     require(user, Act.EDIT_CLINIC, treatment.patient.centre)
     form = TreatmentForm(request.POST or None, initial=TreatmentForm.initial_of(treatment))
@@ -65,18 +66,18 @@ def treatment_edit(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_POST
-def treatment_end(request: HttpRequest, pk: int) -> HttpResponse:
+def treatment_end(request: SignedInRequest, pk: int) -> HttpResponse:
     """Note today as the last day of a treatment."""
-    user = acting(request)
+    user = request.user
     treatment = get_object_or_404(selectors.visible_treatments(user), pk=pk)
     services.end_treatment(user, treatment, timezone.localdate())
     messages.success(request, f"{treatment.drug} ends today. Change the day under Edit if it ended earlier.")
     return redirect("clinic:treatments", treatment.patient_id)
 
 
-def treatment_delete(request: HttpRequest, pk: int) -> HttpResponse:
+def treatment_delete(request: SignedInRequest, pk: int) -> HttpResponse:
     """Delete a treatment entered by mistake; asks for the drug by name."""
-    user = acting(request)
+    user = request.user
     treatment = get_object_or_404(selectors.visible_treatments(user), pk=pk)
     require(user, Act.EDIT_CLINIC, treatment.patient.centre)
     wrong = ""

@@ -5,17 +5,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST
 
+from hipapp.accounts.http import SignedInRequest
 from hipapp.accounts.permissions import Act, can, record_access, require
 from hipapp.clinic import indices, selectors, services
 from hipapp.clinic.answers import BASDAI_QUESTIONS, HARRIS_LABELS, answer_of
 from hipapp.clinic.forms import AssessmentForm, HipForm, StyledForm, VisitForm
 from hipapp.clinic.models import Assessment, HipExamination, Patient, Side, Visit
 from hipapp.clinic.summary import lines_of_results, lines_of_rows
-from hipapp.clinic.views.common import acting, patient_page
+from hipapp.clinic.views.common import patient_page
 from hipapp.core.errors import DomainError
 
 SIDES = (Side.RIGHT.value, Side.LEFT.value)  # right first, as on the screen of a radiologist
@@ -69,20 +70,20 @@ def _forms(data: Mapping[str, Any] | None, patient: Patient, visit: Visit | None
     )
 
 
-def visit_new(request: HttpRequest, pk: int) -> HttpResponse:
+def visit_new(request: SignedInRequest, pk: int) -> HttpResponse:
     """Enter a visit of a patient."""
-    patient = get_object_or_404(selectors.visible_patients(acting(request)), pk=pk)
+    patient = get_object_or_404(selectors.visible_patients(request.user), pk=pk)
     return _visit_form(request, patient, None)
 
 
-def visit_edit(request: HttpRequest, pk: int) -> HttpResponse:
+def visit_edit(request: SignedInRequest, pk: int) -> HttpResponse:
     """Change a visit."""
-    visit = get_object_or_404(selectors.visible_visits(acting(request)), pk=pk)
+    visit = get_object_or_404(selectors.visible_visits(request.user), pk=pk)
     return _visit_form(request, visit.patient, visit)
 
 
-def _visit_form(request: HttpRequest, patient: Patient, visit: Visit | None) -> HttpResponse:
-    user = acting(request)
+def _visit_form(request: SignedInRequest, patient: Patient, visit: Visit | None) -> HttpResponse:
+    user = request.user
     require(user, Act.EDIT_CLINIC, patient.centre)
     forms = _forms(request.POST or None, patient, visit)
     if request.method == "POST" and forms.are_valid():
@@ -113,7 +114,7 @@ def _visit_form(request: HttpRequest, patient: Patient, visit: Visit | None) -> 
 
 
 @require_POST
-def preview(request: HttpRequest) -> HttpResponse:
+def preview(request: SignedInRequest) -> HttpResponse:
     """The indices of what is typed so far; nothing is stored."""
     hips = {side: HipForm(request.POST, prefix=side) for side in SIDES}
     return render(request, "clinic/_indices.html", _preview(AssessmentForm(request.POST), hips))
@@ -134,9 +135,9 @@ def _typed(form: StyledForm) -> Mapping[str, Any]:
     return form.cleaned_data
 
 
-def visit(request: HttpRequest, pk: int) -> HttpResponse:
+def visit(request: SignedInRequest, pk: int) -> HttpResponse:
     """What was found at one visit."""
-    user = acting(request)
+    user = request.user
     found = get_object_or_404(selectors.visible_visits(user), pk=pk)
     record_access(user, "view", "patient", found.patient_id)
     assessment, hips = _assessment_of(found), _examinations_of(found)
@@ -168,9 +169,9 @@ def _answer(row: HipExamination | None, name: str) -> str:
     return f"{answer_of(name, value)} · {value}"
 
 
-def visit_delete(request: HttpRequest, pk: int) -> HttpResponse:
+def visit_delete(request: SignedInRequest, pk: int) -> HttpResponse:
     """Delete a visit; says what goes with it and asks for patient and day."""
-    user = acting(request)
+    user = request.user
     found = get_object_or_404(selectors.visible_visits(user), pk=pk)
     require(user, Act.EDIT_CLINIC, found.patient.centre)
     name = f"{found.patient} {found.visit_on}"
