@@ -1,0 +1,63 @@
+"""Whole synthetic stacks as a Volume with the true heads, to fit and to test the finder's verdict."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ml.dicom.volume import SourceSlice, Volume
+from ml.hips.prepare import CANVAS_PX
+from ml.hips.scenes.grid import Head, Scene
+from ml.hips.scenes.sample import PIXEL_MM, Frame, crop, cut, draw_frame, draw_look, draw_window, paint
+from ml.hips.scenes.stream import Kind, draw_plane, show
+
+Rng = np.random.Generator
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A Volume shown as coronal and the heads whose centres are truly in it (none when the plane is not coronal)."""
+
+    volume: Volume
+    heads: tuple[Head, ...]
+    kind: str
+    plane: str
+
+
+def draw_stack(rng: Rng, kind: Kind, scene: Scene) -> Stack:
+    """A stack of 2 to 40 slices through a scene."""
+    plane = draw_plane(rng, kind)
+    focus = rng.normal(0, (8, 12, 15))
+    if scene.heads and rng.random() < 0.3:
+        focus = scene.heads[int(rng.integers(len(scene.heads)))].centre_mm + rng.normal(0, (15, 8, 15))
+    frame = draw_frame(rng, plane, focus, max_tilt=16)
+    n_slices = int(np.clip(rng.uniform(60, 140) / frame.pitch_mm, 3, 40)) if rng.random() < 0.8 else int(rng.integers(2, 7))
+    first = frame.origin - 0.5 * (n_slices - 1) * frame.pitch_mm * frame.scale * frame.steps[0]
+    frame = Frame(first, frame.steps, frame.pitch_mm, frame.thickness_mm, frame.scale)
+    look = draw_look(rng)
+    window = draw_window(rng, CANVAS_PX, show(frame, focus))
+    images = [crop(paint(cut(scene, frame, k, CANVAS_PX), look, rng), window, look)[window] for k in range(n_slices)]
+    volume = _volume(np.stack(images), frame, window)
+    heads = _seen(scene, frame, volume) if plane == "coronal" else ()
+    return Stack(volume, heads, kind.name, plane)
+
+
+def _volume(pixels: np.ndarray, frame: Frame, window: tuple[slice, slice]) -> Volume:
+    """The images as a coronal Volume whose LPS origin is the middle of the first canvas."""
+    middle = (CANVAS_PX - 1) / 2
+    affine = np.eye(4)
+    affine[:3, :3] = [[0, 0, PIXEL_MM], [frame.pitch_mm, 0, 0], [0, -PIXEL_MM, 0]]
+    affine[:3, 3] = [(window[1].start - middle) * PIXEL_MM, 0, -(window[0].start - middle) * PIXEL_MM]
+    sources = tuple(SourceSlice(uid=f"1.2.826.0.1.{k}") for k in range(len(pixels)))
+    return Volume(pixels.astype(np.float32), (frame.pitch_mm, PIXEL_MM, PIXEL_MM), affine, sources)
+
+
+def _seen(scene: Scene, frame: Frame, volume: Volume) -> tuple[Head, ...]:
+    """The scene's heads in the Volume's LPS, those whose centre lies inside it."""
+    seen = []
+    for head in scene.heads:
+        slice_mm, row_mm, column_mm = frame.steps @ (head.centre_mm - frame.origin) / frame.scale
+        centre = np.array([column_mm, slice_mm, -row_mm])
+        index = volume.to_index(centre)
+        if np.all(index > -0.5) and np.all(index < np.array(volume.pixels.shape) - 0.5):
+            seen.append(Head(head.side, centre, head.radius_mm / frame.scale))
+    return tuple(seen)
