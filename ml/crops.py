@@ -179,8 +179,12 @@ def _inverted(positions: npt.NDArray[np.float64], size: int) -> npt.NDArray[np.f
 def _weights(positions: npt.NDArray[np.float64], size: int) -> Array:
     """Weights, shape (position, size), of a triangle filter: linear interpolation, wider where samples are dropped."""
     width = max(1.0, abs(float(positions[1] - positions[0])))
-    weights = np.clip(1 - np.abs(positions[:, None] - np.arange(size)) / width, 0, None)
-    return np.asarray(weights / width, np.float32)
+    margin = int(np.ceil(width)) + 1  # so that the weights of positions near the edge are shares of the whole triangle
+    whole = np.arange(-margin, size + margin)
+    weights = np.clip(1 - np.abs(positions[:, None] - whole) / width, 0, None)
+    total = weights.sum(axis=1, keepdims=True)
+    weights /= np.where(total > 0, total, 1)
+    return np.asarray(weights[:, margin : margin + size], np.float32)
 
 
 def _nearest_weights(positions: npt.NDArray[np.float64], size: int) -> Array:

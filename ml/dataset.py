@@ -118,12 +118,15 @@ def draw(
 ) -> tuple[npt.NDArray[np.float32], Mask, npt.NDArray[np.uint8]]:
     """A random batch: `n_slices` slices of each of `n_stacks` stacks, slices of one stack beside each other.
 
+    A stack is drawn as often as it has slices, so a stray crop less often than a hip.
+
     Returns
     -------
     images, masks, tissues, each of shape (n_stacks * n_slices, 184, 216)
     """
     images, masks, tissues = [], [], []
-    for index in rng.choice(len(stacks), n_stacks, replace=False):
+    sizes = np.array([len(stack.images) for stack in stacks], np.float64)
+    for index in rng.choice(len(stacks), n_stacks, replace=False, p=sizes / sizes.sum()):
         stack = stacks[index]
         picked = rng.choice(len(stack.images), n_slices, replace=len(stack.images) < n_slices, p=stack.draw_weights())
         images.append(stack.images[picked])

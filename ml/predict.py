@@ -86,7 +86,7 @@ def segment(
     """
     found = find(volume, bundle, boxes or {})
     present = [hip for hip in found if hip.centre_mm is not None]
-    planes = _probabilities(volume, bundle, present, device, batch)
+    planes = probabilities(volume, bundle, present, device, batch)
     right, left = (_outline(volume, hip, planes.get(hip.side)) for hip in found)
     return Prediction(right, left, enforce_rules(right.mask | left.mask))
 
@@ -102,7 +102,7 @@ def find(volume: Volume, bundle: Bundle, boxes: Mapping[str, Point]) -> list[Fou
     return [placed.get(hip.side, hip) for hip in find_hips(volume, bundle.finder)]
 
 
-def _probabilities(
+def probabilities(
     volume: Volume, bundle: Bundle, hips: list[FoundHip], device: str | None, batch: int
 ) -> dict[str, Array]:
     """Label probabilities of each hip's crop, float32, shape (4, slice, 128, 160); both hips go through together."""

@@ -25,7 +25,7 @@ from ml.networks.unet import UNet
 DATA_FOLDER = Path("var/ml")
 VALIDATION_SEEDS = range(10_000, 10_012)
 MAX_TRAINING_SEED = 9_999
-N_STACKS, N_SLICES = 8, 4  # a batch is 8 hips × 4 slices
+N_STACKS, N_SLICES = 6, 3  # a batch is 6 hips × 3 slices
 WARM_UP_STEPS = 150
 EMA_DECAY = 0.998
 GRADIENT_NORM = 5.0
@@ -185,7 +185,7 @@ class Batches(Dataset[tuple[Tensor, Tensor]]):
         return self.n_steps
 
     def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
-        """Network input, float32, shape (32, 1, 128, 160), and targets, float32, shape (32, 4, 128, 160)."""
+        """Network input, float32, shape (18, 1, 128, 160), and targets, float32, shape (18, 4, 128, 160)."""
         arrays = dataset.draw(
             self.stacks, np.random.default_rng([self.seed, step]), min(N_STACKS, len(self.stacks)), N_SLICES
         )

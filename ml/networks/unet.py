@@ -5,6 +5,8 @@ from torch import Tensor, nn
 
 from ml.labels import LABELS
 
+RARE_LOGIT = -2.5  # an untrained network says what is true of most pixels: no label
+
 
 class DoubleConvolution(nn.Sequential):
     """Twice a 3 × 3 convolution, batch normalisation and ReLU."""
@@ -46,6 +48,7 @@ class UNet(nn.Module):
         self.up = nn.ModuleList(nn.ConvTranspose2d(2 * width, width, 2, stride=2) for width in widths[:-1])
         self.decoder = nn.ModuleList(DoubleConvolution(2 * width, width) for width in widths[:-1])
         self.head = nn.Conv2d(base, len(LABELS), 1)
+        nn.init.constant_(self.head.bias, RARE_LOGIT)  # type: ignore[arg-type]
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits of the labels in the order of `ml.labels.LABELS`.

@@ -1,0 +1,72 @@
+"""Augmentation keeps what must be kept: the labels' rules, the side, the seed."""
+
+import numpy as np
+import torch
+
+from ml import augment
+from ml.contrast import recontrast
+from ml.dataset import draw
+from ml.labels import LABELS
+from ml.phantom.anatomy import Tissue
+from tests.ml.toys import make_stack
+
+STACKS = [make_stack(seed) for seed in range(3)]
+
+
+def batch(seed=0, settings=None):
+    arrays = draw(STACKS, np.random.default_rng(seed), 3, 2)
+    images, masks, tissues = (torch.from_numpy(array) for array in arrays)
+    rng = torch.Generator().manual_seed(seed)
+    return augment.augment(images, masks, tissues, 2, rng, settings or augment.Settings())
+
+
+def test_shapes_ranges_and_labels():
+    inputs, targets = batch()
+    assert inputs.shape == (6, 1, 128, 160)
+    assert targets.shape == (6, len(LABELS), 128, 160)
+    assert torch.isfinite(inputs).all()
+    assert inputs.min() >= -3
+    assert inputs.max() <= 6
+    assert set(targets.unique().tolist()) == {0.0, 1.0}
+    femur, head, bme, synovitis = targets.unbind(1)
+    assert not (head * (1 - femur)).any()
+    assert not (bme * synovitis).any()
+
+
+def test_the_same_seed_gives_the_same_batch_and_another_another():
+    first, again, other = batch(4)[0], batch(4)[0], batch(5)[0]
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_a_hip_is_never_mirrored():
+    for seed in range(6):
+        synovitis = batch(seed)[1][:, 3]
+        head = batch(seed)[1][:, 1]
+        columns = torch.arange(160.0)
+        for slice_head, slice_fluid in zip(head, synovitis, strict=True):
+            if slice_head.sum() > 200 and slice_fluid.sum() > 50:
+                middle = (slice_head.sum(0) * columns).sum() / slice_head.sum()
+                assert (slice_fluid.sum(0) * columns).sum() / slice_fluid.sum() > middle
+
+
+def test_other_contrast_leaves_oedema_brighter_than_marrow_and_the_outside_black():
+    stack = STACKS[0]
+    images = torch.from_numpy(stack.images.astype(np.float32)).repeat(6, 1, 1)
+    tissues = torch.from_numpy(stack.tissues).long().repeat(6, 1, 1)
+    images[:, :10] = 0
+    changed = recontrast(images, tissues, len(stack.images), torch.Generator().manual_seed(3))
+    assert not changed[:, :10].any()
+    for start in range(0, len(images), len(stack.images)):
+        part, ids = changed[start : start + len(stack.images)], tissues[: len(stack.images)]
+        assert part[ids == Tissue.BME].mean() > 1.2 * part[ids == Tissue.MARROW].mean()
+    assert (changed - images).abs().max() > 0.1
+
+
+def test_without_random_change_the_middle_of_the_canvas_comes_out():
+    stack = STACKS[0]
+    inputs, targets = augment.centre_only(
+        torch.from_numpy(stack.images.astype(np.float32)), torch.from_numpy(stack.masks), len(stack.images)
+    )
+    np.testing.assert_array_equal(targets[:, 1].bool().numpy(), (stack.masks[:, 28:-28, 28:-28] & 2) > 0)
+    assert inputs.shape == (12, 1, 128, 160)

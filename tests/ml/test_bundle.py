@@ -1,0 +1,81 @@
+"""A bundle is what its description says, or it is refused."""
+
+import json
+import shutil
+
+import pytest
+import torch
+
+from ml import bundle
+from ml.networks.unet import UNet
+
+pytestmark = pytest.mark.skipif(not bundle.DEFAULT.joinpath("hips.json").exists(), reason="the hip finder is not there")
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """The default bundle, to be damaged."""
+    return shutil.copytree(bundle.DEFAULT, tmp_path / "bundle")
+
+
+def test_the_default_bundle_loads_and_says_where_it_comes_from():
+    loaded = bundle.load()
+    assert not loaded.unet.training
+    assert loaded.description["unet"]["command"].startswith("python -m ml train ")
+    assert loaded.description["unet"]["metrics"]["validation"]["femoral_head"] > 0.9
+    assert len(loaded.sha256) == 64
+    n_bytes = sum(path.stat().st_size for path in bundle.DEFAULT.iterdir())
+    assert n_bytes <= bundle.MAX_BYTES
+
+
+@pytest.mark.parametrize("name", bundle.REQUIRED_FILES)
+def test_weights_that_were_tampered_with_are_refused(copy, name):
+    content = bytearray((copy / name).read_bytes())
+    content[-1] ^= 1
+    (copy / name).write_bytes(content)
+    with pytest.raises(bundle.BundleError, match=rf"{name} is not the file .* SHA-256 differs"):
+        bundle.load(copy)
+
+
+@pytest.mark.parametrize("name", bundle.REQUIRED_FILES)
+def test_a_missing_file_is_named(copy, name):
+    (copy / name).unlink()
+    with pytest.raises(bundle.BundleError, match=f"{name} is missing"):
+        bundle.load(copy)
+
+
+def test_a_folder_without_description_is_no_bundle(tmp_path):
+    with pytest.raises(bundle.BundleError, match=r"no bundle: it has no bundle\.json"):
+        bundle.load(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{not json", '{"name": "unet"}'])
+def test_a_damaged_description_is_refused(copy, text):
+    (copy / "bundle.json").write_text(text)
+    with pytest.raises(bundle.BundleError):
+        bundle.load(copy)
+
+
+def test_settings_of_another_network_are_refused(copy):
+    description = json.loads((copy / "bundle.json").read_text())
+    description["unet"]["settings"]["base"] += 4
+    (copy / "bundle.json").write_text(json.dumps(description))
+    with pytest.raises(bundle.BundleError, match="does not fit"):
+        bundle.load(copy)
+
+
+def test_weights_come_back_as_they_were_saved(tmp_path):
+    torch.manual_seed(0)
+    network = UNet(base=4, levels=2).eval()
+    image = torch.randn(1, 1, 32, 32)
+    bundle.save_unet(tmp_path, network, "python -m ml train --seed 0", {"steps": 1})
+    loaded = bundle.load_unet(tmp_path, bundle.describe(tmp_path))
+    torch.testing.assert_close(loaded(image), network(image), atol=5e-3, rtol=5e-3)
+
+
+def test_sealing_again_changes_the_hash_with_the_files_alone(copy):
+    first = bundle.seal(copy)
+    assert bundle.seal(copy) == first == bundle.load(copy).sha256
+    (copy / "hips.json").write_text((copy / "hips.json").read_text() + "\n")
+    assert bundle.seal(copy) != first
+    assert bundle.load(copy).sha256 == bundle.bundle_hash(bundle.describe(copy))
