@@ -57,6 +57,17 @@ class TestVisitForm:
             before.pop(volatile), after.pop(volatile)
         assert before == after
 
+    def test_does_not_overwrite_unseen_what_somebody_else_saved(self, rheumatologist, coordinator, visit):
+        client, address = client_of(rheumatologist), f"/visits/{visit.pk}/edit/"
+        seen = re.search(r'name="seen" value="(\w+)"', client.get(address).content.decode()).group(1)
+        services.save_assessment(coordinator, visit, vas_pain=7)
+        page = client.post(address, typed_visit(seen=seen)).content.decode()
+        assert "Somebody else saved this visit" in page
+        assert Visit.objects.get().assessment.basdai_q2 is None
+        seen = re.search(r'name="seen" value="(\w+)"', page).group(1)
+        assert client.post(address, typed_visit(seen=seen)).status_code == 302
+        assert Visit.objects.get().assessment.basdai_q2 == 4
+
     @pytest.mark.parametrize(
         ("field", "value", "words"),
         [

@@ -1,5 +1,6 @@
 """Pages of visits: seeing one, entering or changing one with its indices computed as one types, deleting one."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,10 @@ from hipapp.clinic.summary import lines_of_results, lines_of_rows
 from hipapp.clinic.views.common import patient_page
 from hipapp.core.errors import DomainError
 
+_CHANGED = (
+    "Somebody else saved this visit after you opened it. Nothing of yours is lost: open the visit in another tab to compare, "
+    "then save again to put your values in place of theirs."
+)
 SIDES = (Side.RIGHT.value, Side.LEFT.value)  # right first, as on the screen of a radiologist
 
 
@@ -39,6 +44,12 @@ class VisitForms:
 
     def refuse(self, error: DomainError) -> None:
         next((form for form in self.all if error.field in form.fields), self.visit).refuse(error)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of what was stored when the forms were made; differs when somebody else has saved the visit since."""
+        stored = [sorted((name, str(value)) for name, value in form.initial.items()) for form in self.all]
+        return hashlib.sha256(repr(stored).encode()).hexdigest()
 
     @property
     def harris_rows(self) -> list[dict[str, Any]]:
@@ -86,6 +97,8 @@ def _visit_form(request: SignedInRequest, patient: Patient, visit: Visit | None)
     user = request.user
     require(user, Act.EDIT_CLINIC, patient.centre)
     forms = _forms(request.POST or None, patient, visit)
+    if visit and request.POST.get("seen", forms.fingerprint) != forms.fingerprint:
+        forms.visit.add_error(None, _CHANGED)
     if request.method == "POST" and forms.are_valid():
         try:
             saved = services.save_visit(
