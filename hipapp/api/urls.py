@@ -14,6 +14,7 @@ from hipapp.clinic.api import (
 )
 from hipapp.imaging.api import ScoreViewSet, StudyViewSet
 from hipapp.jobs.api import JobViewSet
+from hipapp.reading.api import ReadViewSet
 
 app_name = "api"
 
@@ -22,6 +23,7 @@ router.register("assessments", AssessmentViewSet)
 router.register("hip-examinations", HipExaminationViewSet)
 router.register("jobs", JobViewSet)
 router.register("patients", PatientViewSet)
+router.register("reads", ReadViewSet)
 router.register("scores", ScoreViewSet)
 router.register("studies", StudyViewSet)
 router.register("treatments", TreatmentViewSet)
