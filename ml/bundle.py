@@ -119,7 +119,7 @@ def save_unet(folder: Path, network: UNet, command: str, metrics: dict[str, Any]
     state = {name: _stored(value) for name, value in network.state_dict().items() if _is_kept(name)}
     safetensors.torch.save_file(state, folder / UNET_WEIGHTS)
     path = folder / DESCRIPTION
-    description = describe(folder) if path.exists() else {"name": "unet", "version": "1"}
+    description: dict[str, Any] = describe(folder) if path.exists() else {"name": "unet", "version": "1"}
     description["unet"] = {
         "settings": network.settings,
         "command": command,

@@ -1,6 +1,7 @@
 """Hip crops: the head-centred, right-looking window that the network sees, and the way back to the original grid."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,7 @@ from ml.dicom.volume import Volume
 CROP_ROWS, CROP_COLUMNS = 128, 160
 CROP_SPACING_MM = 0.78125
 NORMALISE_REACH_MM = 35.0  # slices farther from the head than this do not set the intensity scale
-SIDES = ("right", "left")
+SIDES: tuple[Literal["right"], Literal["left"]] = ("right", "left")
 
 Array = npt.NDArray[np.float32]
 Point = tuple[float, float, float]

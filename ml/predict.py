@@ -1,7 +1,7 @@
 """`segment`: hips of a Volume found, cut out, outlined by the network and laid back on the original grid."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -96,10 +96,15 @@ def find(volume: Volume, bundle: Bundle, boxes: Mapping[str, Point]) -> list[Fou
     unknown = set(boxes) - set(SIDES)
     if unknown:
         raise ValueError(f"boxes are for {sorted(boxes)}; the sides are 'right' and 'left'")
-    placed = {side: FoundHip(side, True, 1.0, tuple(point), None, "placed by a person") for side, point in boxes.items()}
-    if len(placed) == len(SIDES):
-        return [placed[side] for side in SIDES]
-    return [placed.get(hip.side, hip) for hip in find_hips(volume, bundle.finder)]
+    if set(boxes) == set(SIDES):
+        searched = [FoundHip(side, False, 0.0, None, None, "") for side in SIDES]
+    else:
+        searched = list(find_hips(volume, bundle.finder))
+    return [_placed(hip, boxes[hip.side]) if hip.side in boxes else hip for hip in searched]
+
+
+def _placed(hip: FoundHip, centre_mm: Point) -> FoundHip:
+    return replace(hip, found=True, confidence=1.0, centre_mm=centre_mm, radius_mm=None, why="placed by a person")
 
 
 def probabilities(
@@ -113,7 +118,8 @@ def probabilities(
         near = np.flatnonzero(np.abs(distance_mm(volume, hip.centre_mm)) <= REACH_MM)
         crops.extend(normalised_crops(volume, hip.centre_mm, hip.side)[near])
         places.extend((hip.side, int(index)) for index in near)
-    planes = {hip.side: np.zeros((len(LABELS), len(volume.pixels), CROP_ROWS, CROP_COLUMNS), np.float32) for hip in hips}
+    shape = (len(LABELS), len(volume.pixels), CROP_ROWS, CROP_COLUMNS)
+    planes: dict[str, Array] = {hip.side: np.zeros(shape, np.float32) for hip in hips}
     for start in range(0, len(crops), batch):
         shares = _run(bundle, np.stack(crops[start : start + batch]), device)
         for (side, index), share in zip(places[start : start + batch], shares, strict=True):

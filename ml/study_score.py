@@ -9,8 +9,9 @@ from ml.crops import Point
 from ml.dicom import Choice, Study, UnscorableError, Volume, best_coronal, choose_series, read_study
 from ml.predict import HipOutline, Prediction, Refusal, segment
 from scoring.errors import ScoringError
+from scoring.mri.patient import PatientScore
 from scoring.mri.slices import TooFewSlicesError
-from scoring.mri.unet_score import HipScore, PatientScore, score_hip, score_patient
+from scoring.mri.unet_score import HipScore, score_hip, score_patient
 
 
 @dataclass(frozen=True)
