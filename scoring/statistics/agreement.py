@@ -70,19 +70,19 @@ def icc(table: npt.ArrayLike, form: str = "A,1", level: float = 0.95) -> Estimat
         "ms_within": squares.within,
         "k": float(squares.k),
     }
-    single = _single(squares, form[0])
-    if math.isnan(single):
+    estimate = _coefficient(squares, form)
+    if math.isnan(estimate):
         warning = ("the readings do not vary in a way that this coefficient could measure: it is not defined",)
         return Estimate(
             name, math.nan, n_used=squares.n, n_dropped=n_dropped, level=level, warnings=warning, parts=parts
         )
-    low, high = _interval(squares, form[0], single, level)
+    low, high = _interval(squares, form[0], level)
     f, df_error = _f_test(squares, form[0])
     if form[-1] == "k":
-        single, low, high = (_spearman_brown(value, squares.k) for value in (single, low, high))
+        low, high = _spearman_brown(low, squares.k), _spearman_brown(high, squares.k)
     return Estimate(
         name,
-        single,
+        estimate,
         low,
         high,
         p=float(stats.f.sf(f, squares.n - 1, df_error)),
@@ -130,16 +130,13 @@ def _square(deviations: Floats, factor: float, noise: float) -> float:
     return float((deviations**2).sum()) * factor
 
 
-def _single(squares: MeanSquares, kind: str) -> float:
-    n, k = squares.n, squares.k
-    if kind == "1":
-        numerator, denominator = squares.rows - squares.within, squares.rows + (k - 1) * squares.within
-    elif kind == "C":
-        numerator, denominator = squares.rows - squares.error, squares.rows + (k - 1) * squares.error
-    else:
-        numerator = squares.rows - squares.error
-        denominator = squares.rows + (k - 1) * squares.error + k * (squares.columns - squares.error) / n
-    return _ratio(numerator, denominator)
+def _coefficient(squares: MeanSquares, form: str) -> float:
+    """The coefficient; NaN where its denominator is not positive, so that it is no share of a variance."""
+    n, k, error = squares.n, squares.k, squares.within if form[0] == "1" else squares.error
+    readers = k * (squares.columns - error) / n if form[0] == "A" else 0.0
+    denominator = squares.rows + (k - 1) * error + readers if form[-1] == "1" else squares.rows + readers / k
+    total = squares.rows + squares.columns + squares.error + squares.within
+    return (squares.rows - error) / denominator if denominator > ROUNDING * total else math.nan
 
 
 def _f_test(squares: MeanSquares, kind: str) -> tuple[float, float]:
@@ -150,11 +147,11 @@ def _f_test(squares: MeanSquares, kind: str) -> tuple[float, float]:
     return _ratio(squares.rows, squares.error), (n - 1) * (k - 1)
 
 
-def _interval(squares: MeanSquares, kind: str, single: float, level: float) -> tuple[float, float]:
+def _interval(squares: MeanSquares, kind: str, level: float) -> tuple[float, float]:
     upper_tail = 1.0 - (1.0 - level) / 2.0
     n, k = squares.n, squares.k
     if kind == "A":
-        return _absolute_interval(squares, single, upper_tail)
+        return _absolute_interval(squares, _coefficient(squares, "A,1"), upper_tail)
     f, df_error = _f_test(squares, kind)
     if math.isinf(f):
         return 1.0, 1.0
@@ -183,11 +180,12 @@ def _absolute_interval(squares: MeanSquares, single: float, upper_tail: float) -
 
 
 def _spearman_brown(single: float, k: int) -> float:
-    """Reliability of the mean of k readers from that of one."""
-    return _ratio(k * single, 1 + (k - 1) * single)
+    """Reliability of the mean of k readers from that of one; minus infinity at the lower end of the scale."""
+    denominator = 1 + (k - 1) * single
+    return -math.inf if denominator <= 0 else k * single / denominator
 
 
 def _ratio(numerator: float, denominator: float) -> float:
     if denominator == 0.0:
-        return math.copysign(math.inf, numerator) if numerator else math.nan
+        return math.inf if numerator else math.nan
     return numerator / denominator

@@ -1,13 +1,12 @@
 """Intraclass correlation of unbalanced readings: variance components of a mixed model with crossed targets and readers."""
 
 import math
-import warnings
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import optimize, special, stats
-from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMParams, VCSpec
+from scipy import linalg, optimize, special, stats
 
 from scoring import checks
 from scoring.errors import ScoringError
@@ -17,8 +16,38 @@ from scoring.statistics.rows import Floats
 NOTE = "REML, crossed random targets and readers; interval: delta method on the logit; p: likelihood ratio test"
 FORMS = ("A,1", "C,1")
 NEGLIGIBLE = 1e-6
-TINY = 1e-12
+LOG_BOUNDS = (math.log(NEGLIGIBLE) - 1, math.log(1 / NEGLIGIBLE))
 STEP = 1e-3
+
+
+@dataclass(frozen=True)
+class _Reml:
+    """Restricted likelihood of readings with a common mean and crossed random effects, by the ratios of their variances.
+
+    `kernels` are the (n, n) matrices of which readings share a target, and which share a reader.
+    """
+
+    readings: Floats
+    kernels: tuple[Floats, Floats]
+
+    def likelihood(self, ratios: Floats) -> float:
+        """Log-likelihood up to a constant, the error variance profiled out."""
+        log_determinant, information, quadratic = self._terms(ratios)
+        return -(log_determinant + math.log(information) + (len(self.readings) - 1) * math.log(quadratic)) / 2
+
+    def error_variance(self, ratios: Floats) -> float:
+        """REML estimate of the error variance at these ratios."""
+        return self._terms(ratios)[2] / (len(self.readings) - 1)
+
+    def _terms(self, ratios: Floats) -> tuple[float, float, float]:
+        """log|V|, the information on the mean, and the weighted sum of squares about it, in units of error variance."""
+        covariance = np.eye(len(self.readings)) + ratios[0] * self.kernels[0] + ratios[1] * self.kernels[1]
+        root = linalg.cholesky(covariance, lower=True)
+        columns = np.column_stack([np.ones(len(self.readings)), self.readings - self.readings.mean()])
+        one, centred = linalg.solve_triangular(root, columns, lower=True).T
+        information = float(one @ one)
+        residual = centred - one * float(one @ centred) / information
+        return 2 * float(np.log(np.diag(root)).sum()), information, float(residual @ residual)
 
 
 def icc_mixed(
@@ -50,8 +79,9 @@ def icc_mixed(
 
     Notes
     -----
-    REML by statsmodels' MixedLM with crossed random effects. Interval: delta method on the logit, from the curvature
-    of the profile likelihood; asymptotic, so wide of the mark for few targets.
+    REML with crossed random effects, by our own search: statsmodels' MixedLM has no interval for variance components and
+    stops short where one is on the boundary (it is the second implementation in the tests). Interval: delta method on the
+    logit, from the curvature of the profile likelihood; asymptotic, so wide of the mark for few targets.
 
     References
     ----------
@@ -73,7 +103,9 @@ def icc_mixed(
         return Estimate(
             name, math.nan, n_used=len(readings), n_dropped=int((~keep).sum()), level=level, warnings=warning
         )
-    model, ratios, error_variance, notes = _fit(readings, target, reader)
+    model = _Reml(readings, (target @ target.T, reader @ reader.T))
+    ratios = _fit(model)
+    error_variance = model.error_variance(ratios)
     coefficient = _coefficient(form)
     estimate = coefficient(ratios)
     low, high = _interval(model, ratios, coefficient, level)
@@ -88,7 +120,7 @@ def icc_mixed(
         n_dropped=int((~keep).sum()),
         level=level,
         method=NOTE,
-        warnings=notes,
+        warnings=() if ratios.all() else ("a variance component is 0: targets or readers do not differ",),
         parts={
             "variance_targets": float(ratios[0] * error_variance),
             "variance_readers": float(ratios[1] * error_variance),
@@ -115,21 +147,18 @@ def _refuse_too_few(target: Floats, reader: Floats) -> None:
         raise ScoringError("targets", "no target was read twice", "at least one target with two readings")
 
 
-def _fit(readings: Floats, target: Floats, reader: Floats) -> tuple[MixedLM, Floats, float, tuple[str, ...]]:
-    """The model, the variances of targets and readers as ratios to that of error, the latter, and the fit's warnings."""
-    scale = float(readings.std())
-    names = [
-        [[f"{kind}{column}" for column in range(dummies.shape[1])]] for kind, dummies in (("t", target), ("r", reader))
-    ]
-    components = VCSpec(["target", "reader"], names, [[target], [reader]])
-    standardised = (readings - readings.mean()) / scale
-    model = MixedLM(standardised, np.ones((len(readings), 1)), np.zeros(len(readings)), exog_vc=components)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        fitted = model.fit(reml=True)
-    notes = tuple(dict.fromkeys(str(warning.message) for warning in caught))
-    error_variance = float(fitted.scale)
-    return model, np.asarray(fitted.vcomp, np.float64) / error_variance, error_variance * scale**2, notes
+def _fit(model: _Reml) -> Floats:
+    """The variances of targets and readers as ratios to that of error, where the likelihood is largest."""
+    found = optimize.minimize(
+        lambda logs: -model.likelihood(np.exp(logs)),
+        x0=np.array([0.0, -1.0]),
+        method="Nelder-Mead",
+        bounds=[LOG_BOUNDS] * 2,
+        options={"xatol": 1e-6, "fatol": 1e-10},
+    )
+    ratios = np.exp(found.x)
+    ratios[ratios < NEGLIGIBLE] = 0.0
+    return np.asarray(ratios)
 
 
 def _coefficient(form: str) -> Callable[[Floats], float]:
@@ -140,7 +169,7 @@ def _coefficient(form: str) -> Callable[[Floats], float]:
 
 
 def _interval(
-    model: MixedLM, ratios: Floats, coefficient: Callable[[Floats], float], level: float
+    model: _Reml, ratios: Floats, coefficient: Callable[[Floats], float], level: float
 ) -> tuple[float, float]:
     """Limits by the delta method on the logit; NaN where the target variance is on the boundary."""
     if ratios[0] < NEGLIGIBLE:
@@ -153,7 +182,7 @@ def _interval(
         moved[free] = np.exp(values)
         return moved
 
-    information = -_curvature(lambda values: _likelihood(model, at(values)), logs)
+    information = -_curvature(lambda values: model.likelihood(at(values)), logs)
     gradient = np.array(
         [_slope(lambda values: float(special.logit(coefficient(at(values)))), logs, axis) for axis in range(len(logs))]
     )
@@ -165,20 +194,14 @@ def _interval(
     return float(special.expit(middle - half)), float(special.expit(middle + half))
 
 
-def _likelihood(model: MixedLM, ratios: Floats) -> float:
-    """Profile REML log-likelihood at variance ratios; 0 is approached, because statsmodels takes its logarithm."""
-    ratios = np.maximum(ratios, TINY)
-    return float(model.loglike(MixedLMParams.from_components(np.zeros(1), np.zeros((0, 0)), vcomp=ratios)))
-
-
-def _p_against_none(model: MixedLM, ratios: Floats) -> float:
+def _p_against_none(model: _Reml, ratios: Floats) -> float:
     """p of the likelihood ratio test that targets do not differ: half a χ² with 1 degree of freedom."""
 
     def without_targets(log_ratio: float) -> float:
-        return -_likelihood(model, np.array([0.0, math.exp(log_ratio)]))
+        return -model.likelihood(np.array([0.0, math.exp(log_ratio)]))
 
-    best = optimize.minimize_scalar(without_targets, bounds=(math.log(NEGLIGIBLE), math.log(1 / NEGLIGIBLE)))
-    ratio = max(0.0, 2 * (_likelihood(model, ratios) + float(best.fun)))
+    best = optimize.minimize_scalar(without_targets, bounds=LOG_BOUNDS)
+    ratio = max(0.0, 2 * (model.likelihood(ratios) + float(best.fun)))
     return 0.5 * float(stats.chi2.sf(ratio, 1)) if ratio > 0 else 1.0
 
 

@@ -186,11 +186,18 @@ def kappa_from_table(
         warning = ("both readers used one grade only: kappa is not defined",)
         kappa = Estimate(name, math.nan, n_used=n, n_dropped=n_dropped, level=level, method=note, warnings=warning)
         return Kappa(kappa, raw, adjusted)
-    result = cohens_kappa(counts, wt=WEIGHTS[weights])
-    value, half = float(result.kappa), float(special.ndtri(0.5 + level / 2)) * float(result.std_kappa)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        result = cohens_kappa(counts, wt=WEIGHTS[weights])
+    value, se = float(result.kappa), float(result.std_kappa)
+    half = float(special.ndtri(0.5 + level / 2)) * se if se > 0 or value == 1.0 else math.nan
     p = float(2 * special.ndtr(-abs(value) / result.std_kappa0)) if result.std_kappa0 > 0 else math.nan
-    kappa = Estimate(name, value, max(value - half, -1.0), min(value + half, 1.0), p, n, n_dropped, level, note)
+    kappa = Estimate(name, value, _within(value - half), _within(value + half), p, n, n_dropped, level, note)
     return Kappa(kappa, raw, adjusted)
+
+
+def _within(limit: float) -> float:
+    """A limit of kappa within −1 to 1; NaN stays NaN."""
+    return math.nan if math.isnan(limit) else min(max(limit, -1.0), 1.0)
 
 
 def _ccc_interval(ccc: float, r: float, shift: float, n: int, level: float) -> tuple[float, float, float]:

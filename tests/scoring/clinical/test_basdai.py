@@ -57,6 +57,6 @@ def test_nothing_missing_names_no_rule():
 
 @pytest.mark.parametrize("bad", [-0.1, 10.1, float("nan"), float("inf"), "5", True])
 def test_refuses_bad_items(bad):
-    with pytest.raises(ScoringError, match="q3 is .*from 0 to 10") as caught:
+    with pytest.raises(ScoringError, match=r"q3 is .*from 0 to 10") as caught:
         basdai(1, 2, bad, 4, 5, 6)
     assert caught.value.field == "q3"

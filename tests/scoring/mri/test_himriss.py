@@ -59,8 +59,9 @@ def test_central_femoral_and_outer_acetabular(name, femoral, acetabular):
 def test_article_like_read():
     scheme = load_scheme()
     marks = [mark_slice(scheme, index, role, effusion=int(index < 9)) for index, role in enumerate(ROLES)]
-    marks[5] = mark_slice(scheme, 5, "central", names(scheme, "central", "femoral") + names(scheme, "central", "acetabular"), 1)
-    marks[6] = mark_slice(scheme, 6, "central", names(scheme, "central", "femoral")[:2] + names(scheme, "central", "acetabular")[:2], 1)
+    femoral, acetabular = names(scheme, "central", "femoral"), names(scheme, "central", "acetabular")
+    marks[5] = mark_slice(scheme, 5, "central", femoral + acetabular, 1)
+    marks[6] = mark_slice(scheme, 6, "central", femoral[:2] + acetabular[:2], 1)
     score = score_marks(scheme, marks)
     assert sums(score) == (11, 7, 9)
     assert (score.bme, score.total) == (18, 27)
