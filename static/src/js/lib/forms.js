@@ -1,7 +1,7 @@
 // Forms: warn before typed values are lost, go to the first error, send once, delete only after the name was typed.
 export function startForms() {
   for (const form of document.querySelectorAll("form[data-guard]")) guard(form);
-  for (const form of document.querySelectorAll("form[method=post]")) form.addEventListener("submit", sendOnce);
+  document.addEventListener("submit", sendOnce);
   for (const input of document.querySelectorAll("[data-confirm-name]")) askByName(input);
   for (const select of document.querySelectorAll("select[data-submit-on-change]")) {
     select.addEventListener("change", () => select.form.requestSubmit());
@@ -20,13 +20,14 @@ function guard(form) {
 }
 
 function sendOnce(event) {
-  const form = event.currentTarget;
+  const form = event.target;
+  if (event.defaultPrevented || form.getAttribute("method") !== "post") return; // htmx or a script sends it
   if (form.dataset.isSent) {
     event.preventDefault();
     return;
   }
   form.dataset.isSent = "1";
-  window.addEventListener("pageshow", () => delete form.dataset.isSent, { once: true });
+  setTimeout(() => delete form.dataset.isSent, 4000); // the answer may be a file, or the person may come back
 }
 
 function askByName(input) {

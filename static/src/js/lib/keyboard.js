@@ -10,9 +10,21 @@ function goTo(letter) {
   if (link) link.click();
 }
 
+function listPages(list) {
+  const last = list.querySelector("[data-last-key]");
+  for (const link of document.querySelectorAll("[data-go]")) {
+    const term = document.createElement("dt");
+    const keys = ["g", link.dataset.go].map((key) => Object.assign(document.createElement("kbd"), { textContent: key }));
+    term.append(keys[0], " ", keys[1]);
+    const meaning = Object.assign(document.createElement("dd"), { textContent: link.dataset.goLabel || link.textContent.trim() });
+    last.before(term, meaning);
+  }
+}
+
 export function startKeyboard() {
   const dialog = document.getElementById("keys");
   if (!dialog) return;
+  listPages(dialog.querySelector("dl"));
   const toggle = dialog.querySelector("[data-keys-toggle]");
   let waiting = 0;
   toggle.checked = localStorage.getItem(SETTING) === null;
@@ -30,7 +42,7 @@ export function startKeyboard() {
       dialog.showModal();
     } else if (event.key === "/") {
       const search = document.getElementById("search");
-      if (!search) return;
+      if (!search || search.offsetParent === null) return; // folded away on a phone
       event.preventDefault();
       search.focus();
       search.select();
