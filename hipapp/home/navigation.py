@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 
 from hipapp.accounts.models import Membership, User
 from hipapp.accounts.permissions import ALLOWED, Act
@@ -32,7 +32,7 @@ ENTRIES = (
 
 @dataclass(frozen=True)
 class Link:
-    """An entry with its address on this installation."""
+    """An entry with its address."""
 
     label: str
     url: str
@@ -48,17 +48,8 @@ def acts_of(user: User) -> set[Act]:
     return {act for act, allowed in ALLOWED.items() if roles & {str(role) for role in allowed}}
 
 
-def address(url_name: str) -> str | None:
-    """The address of a page, or None where this installation doesn't have the page."""
-    try:
-        return reverse(url_name)
-    except NoReverseMatch:
-        return None
-
-
 def links(acts: set[Act], path: str) -> list[Link]:
     """The links of the top bar for these acts; the one that `path` lies under is marked."""
-    found = [(entry, address(entry.url_name)) for entry in ENTRIES if entry.act in acts]
-    shown = [(entry, url) for entry, url in found if url is not None]
+    shown = [(entry, reverse(entry.url_name)) for entry in ENTRIES if entry.act in acts]
     here = max((url for _, url in shown if path.startswith(url)), key=len, default="")
     return [Link(entry.label, url, entry.key, url == here) for entry, url in shown]

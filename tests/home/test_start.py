@@ -6,12 +6,13 @@ from datetime import timedelta
 import pytest
 from django.template.loader import render_to_string
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from hipapp.accounts.models import User
 from hipapp.clinic import services
 from hipapp.home import selectors
-from hipapp.home.navigation import ENTRIES, address
+from hipapp.home.navigation import ENTRIES
 from tests.builders import rows
 
 pytestmark = pytest.mark.django_db
@@ -37,7 +38,7 @@ def test_menu_follows_the_role(radiologist, rheumatologist, coordinator, adminis
 
 
 def test_every_entry_leads_somewhere():
-    assert [entry.url_name for entry in ENTRIES if address(entry.url_name) is None] == []
+    assert all(reverse(entry.url_name).startswith("/") for entry in ENTRIES)
     assert len({entry.key for entry in ENTRIES}) == len(ENTRIES)
 
 

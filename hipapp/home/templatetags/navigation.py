@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import template
+from django.urls import reverse
 
 from hipapp.accounts.permissions import Act
 from hipapp.home import navigation
@@ -16,7 +17,7 @@ def topbar(context: dict[str, Any]) -> dict[str, Any]:
     request = context.get("request")
     user = getattr(request, "user", None)
     acts = navigation.acts_of(user) if user is not None else set()
-    search_url = navigation.address("clinic:patients") if Act.VIEW_PATIENTS in acts else None
+    search_url = reverse("clinic:patients") if Act.VIEW_PATIENTS in acts else None
     return {
         "PRODUCT_NAME": context.get("PRODUCT_NAME", ""),
         "request": request,
@@ -25,7 +26,4 @@ def topbar(context: dict[str, Any]) -> dict[str, Any]:
         "links": navigation.links(acts, request.path if request else ""),
         "search_url": search_url,
         "query": request.GET.get("q", "") if request and search_url == request.path else "",
-        "home_url": navigation.address("home:start"),
-        "password_url": navigation.address("accounts:password"),
-        "sign_out_url": navigation.address("accounts:sign-out"),
     }
