@@ -13,6 +13,7 @@ from hipapp.accounts.models import User
 from hipapp.clinic import services
 from hipapp.home import selectors
 from hipapp.home.navigation import ENTRIES
+from hipapp.imaging.models import ModelVersion, Review, Score, Series, Study
 from tests.builders import rows
 
 pytestmark = pytest.mark.django_db
@@ -92,6 +93,40 @@ class TestLists:
         client.force_login(rheumatologist)
         with django_assert_max_num_queries(20):
             client.get("/")
+
+
+class TestResults:
+    @pytest.fixture
+    def study(self, visit):
+        model = ModelVersion.objects.create(name="unet", version="1", sha256="0" * 64, is_in_force=True)
+        study = Study.objects.create(centre=visit.patient.centre, visit=visit, study_uid="2.25.1")
+        study.chosen_series = Series.objects.create(study=study, series_uid="2.25.2", plane="coronal", n_slices=20)
+        study.save()
+        for side, value in (("right", 0.81), ("left", 0.3)):
+            Score.objects.create(series=study.chosen_series, side=side, model_version=model, unet_score=value)
+        return study
+
+    def test_unreviewed_result_stands_there_until_both_hips_are_reviewed(self, rheumatologist, radiologist, study):
+        page = page_of(rheumatologist)
+        assert "New results" in page
+        assert f'href="/studies/{study.pk}/"' in page
+        assert re.findall(r'<td class="num">(0\.\d\d)</td>', page) == ["0.81", "0.30"]
+        assert "Research use only · model unet 1" in page
+        for score in study.chosen_series.scores.all():
+            Review.objects.create(
+                series=study.chosen_series, side=score.side, score=score, verdict="accept", reviewer=radiologist
+            )
+        assert "Nothing waits for review" in page_of(rheumatologist)
+
+    def test_counts_of_what_waits(self, radiologist, centre, study):
+        Study.objects.create(centre=centre, study_uid="2.25.8", state="held")
+        Study.objects.create(centre=centre, study_uid="2.25.9")
+        assert selectors.waiting(radiologist) == selectors.Waiting(n_unreviewed=1, n_held=1, n_unassigned=1)
+
+    def test_administrator_counts_people_and_centres(self, administrator, radiologist):
+        User.objects.create(username="nobody-yet")
+        assert selectors.administration(administrator) == selectors.Administration(3, 1, 0, 1)
+        assert "people without a role" in page_of(administrator)
 
 
 class TestFrame:
