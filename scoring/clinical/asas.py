@@ -48,10 +48,20 @@ def inflammatory_back_pain(
 ) -> IndexResult:
     """Inflammatory back pain by the ASAS experts: at least four of five parameters.
 
+    Parameters
+    ----------
+    onset_under_40, insidious_onset, improves_with_exercise, no_improvement_with_rest, night_pain : bool or None
+        None means unknown.
+
     Returns
     -------
     IndexResult
         Value 1 or 0, None (undetermined) where unknown parameters could change it; `parts["n_met"]` counts.
+
+    Raises
+    ------
+    ScoringError
+        When a parameter is not true, false or None.
 
     References
     ----------

@@ -56,15 +56,33 @@ def asdas_change(baseline: float | IndexResult | None, follow_up: float | IndexR
 def basdai_change(baseline: float | None, follow_up: float | None) -> IndexResult:
     """Change of BASDAI (follow-up − baseline) against its MCII: a decrease of 0.7, or 1.1 when BASDAI was ≥ 4.
 
+    Parameters
+    ----------
+    baseline, follow_up : float 0–10 or None
+
+    Notes
+    -----
+    A value missing: no change. There is no published threshold for worsening: it has no state of its own.
+
     References
     ----------
-    Kviatkovsky MJ et al. J Rheumatol 2016;43:1680. No published threshold for worsening: it has no state of its own.
+    Kviatkovsky MJ et al. J Rheumatol 2016;43:1680.
     """
     return _mcii("basdai_change", baseline, follow_up, BASDAI_MCII, is_active=baseline)
 
 
 def basfi_change(baseline: float | None, follow_up: float | None, baseline_basdai: float | None = None) -> IndexResult:
     """Change of BASFI (follow-up − baseline) against its MCII: a decrease of 0.4, or 0.6 when BASDAI was ≥ 4.
+
+    Parameters
+    ----------
+    baseline, follow_up : float 0–10 or None
+    baseline_basdai : float 0–10 or None
+        Unknown counts as below 4.
+
+    Notes
+    -----
+    A value missing: no change. There is no published threshold for worsening: it has no state of its own.
 
     References
     ----------

@@ -16,6 +16,7 @@ from scoring.statistics.rows import Floats
 NOTE = "REML, crossed random targets and readers; interval: delta method on the logit; p: likelihood ratio test"
 FORMS = ("A,1", "C,1")
 NEGLIGIBLE = 1e-6
+BOUNDARY = 1e5
 LOG_BOUNDS = (math.log(NEGLIGIBLE) - 1, math.log(1 / NEGLIGIBLE))
 STEP = 1e-3
 
@@ -120,7 +121,7 @@ def icc_mixed(
         n_dropped=int((~keep).sum()),
         level=level,
         method=NOTE,
-        warnings=() if ratios.all() else ("a variance component is 0: targets or readers do not differ",),
+        warnings=_boundary_warnings(ratios),
         parts={
             "variance_targets": float(ratios[0] * error_variance),
             "variance_readers": float(ratios[1] * error_variance),
@@ -159,6 +160,15 @@ def _fit(model: _Reml) -> Floats:
     ratios = np.exp(found.x)
     ratios[ratios < NEGLIGIBLE] = 0.0
     return np.asarray(ratios)
+
+
+def _boundary_warnings(ratios: Floats) -> tuple[str, ...]:
+    found = []
+    if not ratios.all():
+        found.append("a variance component is 0: targets or readers do not differ")
+    if ratios.max() > BOUNDARY:
+        found.append("readings of one reader hardly err: the coefficient is at the limit of what the model can tell")
+    return tuple(found)
 
 
 def _coefficient(form: str) -> Callable[[Floats], float]:

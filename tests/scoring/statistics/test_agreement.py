@@ -203,6 +203,13 @@ def test_mixed_model_without_target_variance():
     assert result.warnings
 
 
+def test_mixed_model_of_readers_who_always_agree_is_at_the_limit():
+    result = icc_mixed(*stacked([[1, 1], [2, 2], [3, 3]]))
+    assert result.estimate == pytest.approx(1.0, abs=1e-5)
+    assert math.isnan(result.low)
+    assert any("at the limit" in warning for warning in result.warnings)
+
+
 def test_mixed_model_of_equal_readings_is_undefined():
     result = icc_mixed([5, 5, 5, 5], ["a", "a", "b", "b"], ["r", "s", "r", "s"])
     assert math.isnan(result.estimate)
