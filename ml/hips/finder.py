@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from ml.dicom.volume import Volume
 from ml.hips.network import HipNet
-from ml.hips.prepare import CELL_MM, PIXEL_MM, RASTER_PX, Canvas, prepare
+from ml.hips.prepare import CELL_MM, PIXEL_MM, Canvas, prepare
 from ml.hips.spheres import Answer
 from ml.hips.verify import FEATURES, SIDES, Candidate, Side, Verdict, candidates, choose
 
@@ -84,7 +84,7 @@ def ask(volume: Volume, net: HipNet) -> Answer:
     """The network's answer for a study."""
     canvas = prepare(volume)
     device = next(net.parameters()).device
-    images = torch.from_numpy(canvas.images)[:, None].to(device)
+    images = torch.from_numpy(canvas.images).to(device)
     with torch.inference_mode():
         shares = [net(images[k : k + BATCH]).softmax(1) for k in range(0, len(images), BATCH)]
     merged = torch.cat(shares).cpu().numpy().transpose(1, 0, 2, 3)  # (parts, slice, row, column)

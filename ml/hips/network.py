@@ -1,5 +1,7 @@
 """The small network that says, 6 mm cell by cell, what is femoral head, femur and pelvis, and on which side."""
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -28,14 +30,16 @@ class HipNet(nn.Module):
         super().__init__()
         self.widths = widths
         self.stem = nn.Sequential(
-            nn.Conv2d(1, widths[0], 5, stride=2, padding=2, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU(inplace=True)
+            nn.Conv2d(2, widths[0], 5, stride=2, padding=2, bias=False),
+            nn.BatchNorm2d(widths[0]),
+            nn.ReLU(inplace=True),
         )
         self.down = nn.ModuleList(Block(a, b) for a, b in zip((widths[0], *widths), widths, strict=False))
-        self.up = nn.ModuleList(Block(fine + coarse, fine) for fine, coarse in zip(widths, widths[1:], strict=False))
+        self.up = nn.ModuleList(Block(fine + coarse, fine) for fine, coarse in pairwise(widths))
         self.head = nn.Conv2d(widths[0], len(PARTS), 1)
 
     def forward(self, image: Tensor) -> Tensor:
-        """(B, 1, H, W) → logits (B, parts, H / 2, W / 2); H and W are multiples of 16."""
+        """(B, 2, H, W) → logits (B, parts, H / 2, W / 2); H and W are multiples of 16."""
         x = self.stem(image)
         skips = []
         for level, block in enumerate(self.down):

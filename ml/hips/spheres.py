@@ -108,7 +108,8 @@ def fit_ball(answer: Answer, spot: npt.NDArray[np.bool_]) -> Ball:
         return misfit + 2.0 * pull + float(outside)
 
     simplex = np.array([[*start, MEAN_RADIUS_MM], *(np.array([*start, MEAN_RADIUS_MM]) + np.diag([8.0, 6, 6, 3]))])
-    best = optimize.minimize(cost, simplex[0], method="Nelder-Mead", options={"initial_simplex": simplex, "maxiter": 220, "xatol": 0.1, "fatol": 0.01})
+    options = {"initial_simplex": simplex, "maxiter": 220, "xatol": 0.1, "fatol": 0.01}
+    best = optimize.minimize(cost, simplex[0], method="Nelder-Mead", options=options)
     fitted = ball(best.x)
     inside = fitted * seen
     overlap = 2 * float((inside * local).sum()) / max(float((inside**2).sum() + (local[seen] ** 2).sum()), 1e-6)

@@ -15,7 +15,6 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from ml.hips.calibrate import draw_stacks, fit_verdict, gather
 from ml.hips.network import HipNet
 from ml.hips.scenes.stream import stream
 
@@ -86,12 +85,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, default=2500)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--peak-rate", type=float, default=4e-3)
+    parser.add_argument("--peak-rate", type=float, default=3e-3)
     parser.add_argument("--pool", type=int, default=60, help="scenes held at a time")
     parser.add_argument("--refresh", type=int, default=100, help="slices after which one scene is replaced")
     parser.add_argument("--workers", type=int, default=0, help="processes that make slices")
-    parser.add_argument("--stacks", type=int, default=300, help="synthetic stacks that the verdict is fitted on")
-    parser.add_argument("--threshold", type=float, default=0.5, help="confidence from which a hip counts as found")
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(1)
@@ -99,10 +96,8 @@ def main(arguments: list[str] | None = None) -> int:
         steps=given.steps, batch=given.batch, seed=given.seed, peak_rate=given.peak_rate,
         pool_size=given.pool, refresh=given.refresh, workers=given.workers,
     )  # fmt: skip
-    evidence = gather(net, draw_stacks(given.seed + 900_000, given.stacks))
-    verdict = fit_verdict(evidence, threshold=given.threshold)
     command = shlex.join(["python", "-m", "ml.hips.train", *(arguments if arguments is not None else sys.argv[1:])])
-    save(net, given.out, {"command": command, "widths": list(net.widths), "verdict": verdict})
+    save(net, given.out, {"command": command, "widths": list(net.widths)})
     return 0
 
 

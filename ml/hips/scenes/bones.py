@@ -179,6 +179,9 @@ def paint_hip_bone(scene: Scene, shape: FemurShape, rng: Rng) -> None:
             view[bone < -depth] = code(tissue, Part.PELVIS)
 
 
+_VERTEBRA = np.array([32.0, 30.0, 20.0])
+
+
 def paint_spine(scene: Scene, rng: Rng) -> None:
     """Sacrum and lower lumbar vertebrae with discs."""
     tip, top = np.array([0, rng.uniform(65, 90), rng.uniform(-20, 5)]), np.array([0, rng.uniform(35, 60), 85.0])
@@ -189,7 +192,7 @@ def paint_spine(scene: Scene, rng: Rng) -> None:
     level = top + np.array([0, -5.0, 26])
     lean = rng.uniform(-8, 4)
     while level[2] < 240:
-        view, axes = scene.box(level - [32, 30, 20], level + [32, 30, 20])
+        view, axes = scene.box(level - _VERTEBRA, level + _VERTEBRA)
         ring = ((axes[0] - level[0]) / rng.uniform(22, 28)) ** 2 + ((axes[1] - level[1]) / 18) ** 2
         height = np.abs(axes[2] - level[2])
         view[(ring < 1) & (height < 19)] = Tissue.DISC

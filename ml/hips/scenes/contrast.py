@@ -8,7 +8,7 @@ from ml.hips.scenes.grid import Tissue
 Rng = np.random.Generator
 Table = npt.NDArray[np.float32]
 
-# Tissue groups in the order: skin fat, inner fat, marrow, muscle, cortex, cartilage, fluid, wall, organ, bowel, vessel, disc, lesion
+# In the order of the columns of `_SEQUENCES`
 _GROUPS: tuple[tuple[Tissue, ...], ...] = (
     (Tissue.SKIN_FAT,),
     (Tissue.INNER_FAT,),
@@ -33,6 +33,9 @@ _SEQUENCES = {
 }
 
 
+_FLAT = [tissue for group in _GROUPS for tissue in group if tissue not in (Tissue.JOINT_FLUID, Tissue.BLADDER)]
+
+
 def draw_table(rng: Rng) -> Table:
     """Intensity of every `Tissue`, shape (32,), about 0 … 1; metal's pile-up may be brighter."""
     table = np.zeros(32, np.float32)
@@ -46,6 +49,10 @@ def draw_table(rng: Rng) -> Table:
     for mean, group in zip(means, _GROUPS, strict=True):
         for tissue in group:
             table[tissue] = mean * rng.lognormal(0, spread)
+    if rng.random() < 0.35:  # all but fluid nearly alike, as where a bright bladder sets the scale
+        flat = rng.uniform(0.12, 1.0)
+        level = float(table[[int(t) for t in _FLAT]].mean())
+        table[[int(t) for t in _FLAT]] = level + flat * (table[[int(t) for t in _FLAT]] - level)
     table[[Tissue.AIR, Tissue.VOID, Tissue.GAS]] = rng.uniform(0, 0.04)
     table[Tissue.PILE_UP] = rng.uniform(0.5, 2.0)
     return table

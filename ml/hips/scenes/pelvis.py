@@ -1,6 +1,7 @@
 """A pelvis with two hips, painted from the outside in: body, muscles, organs, pelvic bones, femora."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -94,7 +95,7 @@ def paint_cavity(scene: Scene, build: Build, skin: Field, rng: Rng) -> None:
     radii = np.array([rng.uniform(22, inner - 6), rng.uniform(20, 40), rng.uniform(9, 38)])
     paint_ellipsoid(scene, centre, radii, Tissue.ORGAN_WALL)
     paint_ellipsoid(scene, centre, radii - rng.uniform(2.5, 6), Tissue.BLADDER)
-    below = centre + [rng.normal(0, 4), rng.uniform(5, 35), -radii[2] - rng.uniform(-12, 10)]
+    below = centre + np.array([rng.normal(0, 4), rng.uniform(5, 35), -radii[2] - rng.uniform(-12, 10)])
     paint_ellipsoid(scene, below, rng.uniform((16, 14, 14), (32, 28, 28)), Tissue.ORGAN)
     rectum = [(rng.normal(0, 6), rng.uniform(40, 60), z) for z in (-50.0, 45.0)]
     paint_capsule(scene, *rectum, (rng.uniform(9, 16), rng.uniform(9, 22)), Tissue.ORGAN_WALL)
@@ -102,7 +103,7 @@ def paint_cavity(scene: Scene, build: Build, skin: Field, rng: Rng) -> None:
     for sign in (-1, 1):
         knots = [(sign * 12, 20, 130), (sign * inner * 0.8, 5, 55), (sign * inner, -55, 8), (sign * inner * 1.2, -50, -120)]
         radius = rng.uniform(3.5, 6.5)
-        for start, end in zip(knots, knots[1:], strict=False):
+        for start, end in pairwise(knots):
             paint_capsule(scene, start, end, (radius, radius), Tissue.VESSEL)
 
 

@@ -113,14 +113,22 @@ def paint(labels: npt.NDArray[np.uint8], look: Look, rng: Rng) -> Image:
     tissues = look.table[labels & 31].mean(axis=0)
     n = tissues.shape[0]
     coarse = max(8, int(n / (2 * look.texture_px)))
-    grain = ndimage.zoom(rng.normal(size=(coarse, coarse)).astype(np.float32), n / coarse, order=1, grid_mode=True, mode="nearest")
+    noise = rng.normal(size=(coarse, coarse)).astype(np.float32)
+    grain = ndimage.zoom(noise, n / coarse, order=1, grid_mode=True, mode="nearest")
     fine = tissues * (1 + look.texture * grain)
     fine = ndimage.gaussian_filter(fine, look.blur_px)
     image = fine.reshape(n // FINE, FINE, n // FINE, FINE).mean(axis=(1, 3))
+    return spoil(np.clip(image, 0, None), look, rng)
+
+
+def spoil(image: Image, look: Look, rng: Rng) -> Image:
+    """The image with the look's gamma, coil shading and noise."""
     bias = ndimage.zoom(look.bias, image.shape[0] / 4, order=1, grid_mode=True, mode="nearest")
-    image = np.clip(image, 0, None) ** look.gamma * np.exp(ndimage.gaussian_filter(bias, 12))
-    real = image + rng.normal(0, look.noise, image.shape)
-    return np.asarray(np.hypot(real, rng.normal(0, look.noise, image.shape)), np.float32)
+    image = image**look.gamma * np.exp(ndimage.gaussian_filter(bias, 12))
+    contrast = look.table[1:12].std() / 0.2  # faint contrast drowns in less noise
+    level = look.noise * min(1.0, float(contrast))
+    real = image + rng.normal(0, level, image.shape)
+    return np.asarray(np.hypot(real, rng.normal(0, level, image.shape)), np.float32)
 
 
 def draw_window(rng: Rng, size: int, focus: tuple[float, float] | None) -> tuple[slice, slice]:
