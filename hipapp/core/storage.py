@@ -1,9 +1,20 @@
 """Private files kept once, by their content, in the default storage; never served by path."""
 
 import hashlib
+import logging
 
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
+
+from hipapp.core.errors import DomainError
+
+log = logging.getLogger(__name__)
+
+
+class MissingFileError(DomainError):
+    """A row names a file that the storage doesn't have."""
+
+    status = 404
 
 
 def put_content(content: bytes, folder: str, suffix: str = "") -> str:
@@ -24,7 +35,20 @@ def put_content(content: bytes, folder: str, suffix: str = "") -> str:
 
 
 def read_content(path: str) -> bytes:
-    """The bytes stored under a path that `put_content` gave."""
-    with default_storage.open(path, "rb") as file:
-        content: bytes = file.read()
+    """The bytes stored under a path that `put_content` gave.
+
+    Raises
+    ------
+    MissingFileError
+        The file is not there any more.
+    """
+    try:
+        with default_storage.open(path, "rb") as file:
+            content: bytes = file.read()
+    except FileNotFoundError as error:
+        log.error("stored file %s is missing", path)
+        raise MissingFileError(
+            "A stored image is missing. Upload the study again, or tell the administrator to restore the file storage.",
+            code="file_missing",
+        ) from error
     return content

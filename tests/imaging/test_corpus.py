@@ -1,0 +1,88 @@
+"""Real files of other people's scanners and files that were broken on purpose: each gets its outcome in words, none does harm."""
+
+import csv
+from pathlib import Path
+
+import pytest
+from pydicom import dcmread
+
+from hipapp.imaging.models import Instance, Study
+from hipapp.imaging.receiving import spool
+from hipapp.imaging.services import uploads
+from hipapp.jobs.models import Job
+from tests.imaging.studies import outcomes, receive, run_job
+from tests.imaging.test_receiving import stored_bytes
+
+pytestmark = [pytest.mark.django_db, pytest.mark.corpus]
+BROKEN = ("malformed", "malformed_series", "fuzz", "non_mr", "charset", "zip")
+
+
+def contents(folder: Path) -> list[bytes]:
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    if not files:
+        pytest.skip(f"the corpus has no files under {folder.name}")
+    return [path.read_bytes() for path in files]
+
+
+@pytest.mark.parametrize("folder", BROKEN)
+def test_files_of_every_kind_get_an_outcome_each_and_the_upload_ends(corpus, radiologist, folder):
+    files = contents(corpus / folder)
+    upload = receive(radiologist, files)
+    assert upload.state == "done"
+    assert {row["n"] for row in upload.report if row["n"]} == set(range(1, len(files) + 1))
+    assert all(row["reason"] for row in upload.report if row["outcome"] != "accepted")
+    assert not list(spool.Path(spool.settings.SPOOL_DIR).iterdir())
+
+
+def test_a_real_pelvis_is_split_into_planes_and_refused_a_score_in_words(corpus, radiologist):
+    receive(radiologist, contents(corpus / "hip_mr" / "ProstateX-0218" / "t2_localizer_512"))
+    study = Study.objects.get()
+    assert sorted(series.plane for series in study.series.all()) == ["axial", "coronal", "sagittal"]
+    assert study.refused_code == "not_fat_suppressed"
+    assert "too few slices" in study.refused_message
+    assert not Job.objects.filter(task="imaging.segment_series").exists()
+
+
+def test_planted_identifiers_are_nowhere_in_what_is_kept(corpus, radiologist):
+    folder = corpus / "phi"
+    receive(radiologist, contents(folder))
+    planted = set()
+    for path in folder.rglob("*.dcm"):
+        dataset = dcmread(path, stop_before_pixels=True)
+        for keyword in ("PatientName", "PatientID", "PatientBirthDate", "InstitutionName", "ReferringPhysicianName", "StudyDate"):
+            text = str(dataset.get(keyword) or "").strip()
+            planted |= {text.encode()} if len(text) > 4 else set()
+    kept = stored_bytes() if Instance.objects.exists() else b""
+    assert len(planted) > 3
+    assert [text for text in planted if text in kept] == []
+
+
+def test_the_manifests_mr_files_are_read(corpus, radiologist):
+    with (corpus / "MANIFEST.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["category"] in ("vendor_mr", "enhanced_mr")]
+    good = [row for row in rows if row["modality"] == "MR" and row["pydicom_decode"].startswith("ok")]
+    upload = receive(radiologist, [(corpus / row["file"]).read_bytes() for row in good])
+    kinds = outcomes(upload)
+    assert kinds.get("accepted", 0) + kinds.get("held", 0) + kinds.get("duplicate", 0) >= 0.8 * len(good), upload.report
+
+
+def test_an_archive_bomb_is_refused(radiologist):
+    import io
+    import zipfile
+
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bomb.dcm", b"\0" * 60_000_000)
+    upload = receive(radiologist, [buffer.getvalue()])
+    assert outcomes(upload) == {"refused": 1}
+    assert "bomb" in upload.report[0]["reason"]
+
+
+def test_a_job_whose_files_are_gone_says_so(radiologist):
+    from tests.imaging.studies import spool_files
+
+    upload = spool_files(uploads.start_upload(radiologist), [b"x"])
+    job = uploads.finish_upload(upload, radiologist)
+    spool.discard(spool.folder_of(upload.pk))
+    done = run_job(job)
+    assert (done.state, done.message) == ("failed", uploads.GONE)
