@@ -1,22 +1,29 @@
-"""Fit the verdict of the hip finder on synthetic stacks that its network never saw."""
+"""Fit the verdict on stacks that the network never saw, after `ml.hips.train`: `python -m ml.hips.calibrate FOLDER`."""
 
+import argparse
+import json
 import logging
+import shlex
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from scipy import optimize
 
-from ml.hips.finder import ask, to_volume_index
+from ml.hips.finder import SETTINGS_NAME, WEIGHTS_NAME, ask, load_net, to_volume_index
 from ml.hips.network import HipNet
-from ml.hips.scenes.stack import Stack, draw_stack
+from ml.hips.scenes.stack import Stack, draw_stack, phantom_stack
 from ml.hips.scenes.stream import draw_kind
 from ml.hips.verify import FEATURES, candidates
 
 log = logging.getLogger(__name__)
 HIT_MM = 12.0  # a candidate this near to a true head of its side is a hip
 STACKS_A_SCENE = 3
+PHANTOM_SHARE = 0.25
 RIDGE = 2.0
 
 Array = npt.NDArray[np.float64]
@@ -31,13 +38,13 @@ class Evidence:
 
 
 def draw_stacks(seed: int, n: int) -> Iterator[Stack]:
-    """So many stacks of every kind of scene."""
+    """So many stacks: of every kind of scene, and of `ml.phantom`."""
     rng = np.random.default_rng(seed)
     for k in range(n):
         if k % STACKS_A_SCENE == 0:
             kind = draw_kind(rng)
             scene = kind.make(rng)
-        yield draw_stack(rng, kind, scene)
+        yield phantom_stack(rng) if rng.random() < PHANTOM_SHARE else draw_stack(rng, kind, scene)
 
 
 def gather(net: HipNet, stacks: Iterator[Stack]) -> Evidence:
@@ -53,7 +60,7 @@ def gather(net: HipNet, stacks: Iterator[Stack]) -> Evidence:
     return Evidence(np.array(values).reshape(-1, len(FEATURES)), np.array(is_hip, bool))
 
 
-def fit_verdict(evidence: Evidence, *, threshold: float) -> dict[str, object]:
+def fit_verdict(evidence: Evidence) -> dict[str, object]:
     """The logistic as it stands in the settings: ridge-penalised maximum likelihood."""
     mean, spread = evidence.values.mean(0), evidence.values.std(0) + 1e-6
     x = (evidence.values - mean) / spread
@@ -73,5 +80,28 @@ def fit_verdict(evidence: Evidence, *, threshold: float) -> dict[str, object]:
         "spread": [round(float(v), 6) for v in spread],
         "weights": [round(float(v), 6) for v in best.x[:-1]],
         "bias": round(float(best.x[-1]), 6),
-        "threshold": threshold,
+        "threshold": 0.5,
     }
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(prog="python -m ml.hips.calibrate", description=__doc__)
+    parser.add_argument("folder", type=Path, help="folder with hips.safetensors and hips.json of ml.hips.train")
+    parser.add_argument("--stacks", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=900_001)
+    given = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    torch.set_num_threads(1)
+    path = given.folder / SETTINGS_NAME
+    settings = json.loads(path.read_text())
+    net = load_net(given.folder / WEIGHTS_NAME, tuple(settings["widths"]))
+    settings["verdict"] = fit_verdict(gather(net, draw_stacks(given.seed, given.stacks)))
+    given_words = arguments if arguments is not None else sys.argv[1:]
+    settings["verdict_command"] = shlex.join(["python", "-m", "ml.hips.calibrate", *given_words])
+    path.write_text(json.dumps(settings, indent=2) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

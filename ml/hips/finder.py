@@ -61,17 +61,23 @@ def load_finder(folder: Path | str) -> Finder:
     folder = Path(folder)
     for name in (WEIGHTS_NAME, SETTINGS_NAME):
         if not (folder / name).is_file():
-            raise FileNotFoundError(f"{folder / name} is missing; `python -m ml.hips.train {folder}` makes it")
+            commands = f"`python -m ml.hips.train {folder}` and `python -m ml.hips.calibrate {folder}`"
+            raise FileNotFoundError(f"{folder / name} is missing; {commands} make it")
     settings = json.loads((folder / SETTINGS_NAME).read_text())
     if list(settings["verdict"]["features"]) != list(FEATURES):
         raise ValueError(f"{folder / SETTINGS_NAME} weighs other features than this version of ml.hips; train it again")
-    net = HipNet(tuple(settings["widths"]))
-    state = {name: tensor.float() for name, tensor in load_file(folder / WEIGHTS_NAME).items()}
-    missing, unexpected = net.load_state_dict(state, strict=False)
+    net = load_net(folder / WEIGHTS_NAME, tuple(settings["widths"]))
+    return Finder(net, read_verdict(settings["verdict"]))
+
+
+def load_net(path: Path, widths: tuple[int, ...]) -> HipNet:
+    """The network of a weights file, in evaluation mode."""
+    net = HipNet(widths)
+    missing, unexpected = net.load_state_dict(load_file(path), strict=False)
     wrong = [name for name in missing if not name.endswith("num_batches_tracked")] + list(unexpected)
     if wrong:
-        raise ValueError(f"{folder / WEIGHTS_NAME} does not fit the network: {', '.join(wrong[:3])}")
-    return Finder(net.eval(), read_verdict(settings["verdict"]))
+        raise ValueError(f"{path} does not fit the network: {', '.join(wrong[:3])}")
+    return net.eval()
 
 
 def read_verdict(settings: dict[str, object]) -> Verdict:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.hips.prepare import CELL_MM
-from ml.hips.spheres import Answer, Ball, distance_mm, fit_ball, grid_mm, spots
+from ml.hips.spheres import MEAN_RADIUS_MM, Answer, Ball, distance_mm, fit_ball, grid_mm, spots
 
 Side = Literal["right", "left"]
 SIDES: tuple[Side, Side] = ("right", "left")
@@ -18,14 +18,18 @@ FEATURES = (
     "overlap",  # soft Dice of the fitted sphere and the answer
     "inner",  # mean share of head inside it
     "purity",  # agreement on the side
-    "log_mass",  # millilitres of head
+    "mass",  # logarithm of the millilitres of head, up to those of an ordinary one
     "radius",  # distance from the mean radius, in mm
-    "femur",  # millilitres of the same side's femur below and lateral of it
-    "pelvis",  # millilitres of pelvic bone above and medial of it
+    "femur",  # logarithm of the millilitres of the same side's femur below and lateral of it
+    "pelvis",  # logarithm of the millilitres of pelvic bone above and medial of it
+    "neck",  # share of femur just below and lateral of it, in the best slice
+    "roof",  # share of pelvic bone just above and medial of it, in the best slice
     "partner",  # quality of the best head of the other side at a fitting distance
-    "stray",  # millilitres of head that neither this nor the partner explains
+    "stray",  # quality of all other balls
     "visible",  # share of the sphere inside the field of view
 )
+_ORDINARY_ML = 40.0
+_SURE = 0.3  # shares below this are the network's doubt spread over many cells, not bone
 
 
 @dataclass(frozen=True)
@@ -53,10 +57,16 @@ class Verdict:
         return float(1 / (1 + np.exp(-np.clip(score, -30, 30))))
 
 
-def _volume_ml(answer: Answer, share: npt.NDArray[np.float32], where: npt.NDArray[np.bool_]) -> float:
-    """Millilitres of a share in a region; each slice counts to half-way to its neighbours, at most 12 mm."""
+def _log_volume(answer: Answer, share: npt.NDArray[np.float32], where: npt.NDArray[np.bool_]) -> float:
+    """log(1 + millilitres) of a share in a region; each slice counts to half-way to its neighbours, at most 12 mm."""
     pitch = float(np.median(np.diff(answer.slice_mm))) if len(answer.slice_mm) > 1 else CELL_MM
-    return float(share[where].sum()) * CELL_MM**2 * min(pitch, 12.0) / 1000
+    return float(np.log1p(share[where & (share > _SURE)].sum() * CELL_MM**2 * min(pitch, 12.0) / 1000))
+
+
+def _best_slice(share: npt.NDArray[np.float32], where: npt.NDArray[np.bool_]) -> float:
+    """Mean of a share over a region, in the slice where it is highest; 0 where the region is out of view."""
+    n_cells = where.sum((1, 2))
+    return float(((share * where).sum((1, 2)) / np.maximum(n_cells, 4)).max())
 
 
 def _quality(ball: Ball) -> float:
@@ -77,49 +87,50 @@ def _side_of(answer: Answer, spot: npt.NDArray[np.bool_]) -> tuple[Side, float]:
     return ("right" if right >= left else "left"), abs(right - left) / max(right + left, 1e-6)
 
 
-def _surroundings(answer: Answer, side: Side, ball: Ball) -> tuple[float, float]:
-    """Millilitres of femur below and lateral, and of pelvic bone above and medial, of a ball."""
+def _surroundings(answer: Answer, side: Side, ball: Ball) -> tuple[float, float, float, float]:
+    """The features `femur`, `pelvis`, `neck` and `roof` of a ball."""
     axes = grid_mm(answer)
     distance = distance_mm(axes, ball.centre_mm)
     lateral = (axes[2] - ball.centre_mm[2]) * (1 if side == "left" else -1)
     down = axes[1] - ball.centre_mm[1]
-    femur = answer.shares[3 if side == "right" else 4]
+    in_plane = np.hypot(lateral, down)
+    is_shaft, is_socket = lateral + 0.7 * down > 0, lateral + 0.7 * down < 0
     around = distance > 0.9 * ball.radius_mm
-    shaft = around & (distance < 110) & (lateral + 0.7 * down > 0)
-    socket = around & (distance < ball.radius_mm + 55) & (lateral + 0.7 * down < 0)
-    return _volume_ml(answer, femur, shaft), _volume_ml(answer, answer.shares[5], socket)
+    near = (np.abs(axes[0] - ball.centre_mm[0]) < ball.radius_mm) & answer.seen & (in_plane > ball.radius_mm + 2)
+    below = near & (in_plane < 2 * ball.radius_mm) & (lateral + 0.7 * down > 0.9 * in_plane)
+    above = near & (in_plane < ball.radius_mm + 16) & (lateral + 0.7 * down < -0.6 * in_plane)
+    femur, pelvis = answer.shares[3 if side == "right" else 4], answer.shares[5]
+    return (
+        _log_volume(answer, femur, around & (distance < 110) & is_shaft),
+        _log_volume(answer, pelvis, around & (distance < ball.radius_mm + 55) & is_socket),
+        _best_slice(femur, below),
+        _best_slice(pelvis, above),
+    )
+
+
+def _partner(side: Side, ball: Ball, others: list[tuple[Side, Ball]]) -> float:
+    """Quality of the best ball of the other side that can belong to the same person, 0 where there is none."""
+    pairs = [
+        _quality(other)
+        for other_side, other in others
+        if other_side != side and is_pair(*((ball, other) if side == "right" else (other, ball)))
+    ]
+    return max(pairs, default=0.0)
 
 
 def candidates(answer: Answer) -> list[Candidate]:
     """All balls of an answer with their evidence."""
-    found = []
-    for spot in spots(answer.heads):
-        side, purity = _side_of(answer, spot)
-        found.append((side, purity, fit_ball(answer, spot)))
-    total = sum(ball.mass_ml for _, _, ball in found)
+    spot_list = spots(answer.heads)
+    sides = [_side_of(answer, spot) for spot in spot_list]
+    balls = [fit_ball(answer, spot) for spot in spot_list]
+    named = [(side, ball) for (side, _), ball in zip(sides, balls, strict=True)]
     result = []
-    for side, purity, ball in found:
-        pairs = [
-            other
-            for other_side, _, other in found
-            if other_side != side and is_pair(*((ball, other) if side == "right" else (other, ball)))
-        ]
-        partner = max(pairs, key=_quality, default=None)
-        femur, pelvis = _surroundings(answer, side, ball)
-        evidence = np.array(
-            [
-                ball.overlap,
-                ball.inner,
-                purity,
-                np.log(ball.mass_ml + 0.1),
-                abs(ball.radius_mm - 23.5),
-                np.log1p(femur),
-                np.log1p(pelvis),
-                _quality(partner) if partner else 0.0,
-                np.log1p(max(total - ball.mass_ml - (partner.mass_ml if partner else 0.0), 0.0)),
-                ball.visible,
-            ]
-        )
+    for (side, purity), ball in zip(sides, balls, strict=True):
+        partner = _partner(side, ball, named)
+        mass = np.log(min(ball.mass_ml, _ORDINARY_ML) + 0.1)
+        stray = sum(map(_quality, balls)) - _quality(ball) - partner
+        shape = (ball.overlap, ball.inner, purity, mass, abs(ball.radius_mm - MEAN_RADIUS_MM))
+        evidence = np.array([*shape, *_surroundings(answer, side, ball), partner, stray, ball.visible])
         result.append(Candidate(side, ball, evidence))
     return result
 

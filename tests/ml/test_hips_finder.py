@@ -127,7 +127,7 @@ def test_empty_images_have_no_hips(finder, phantom, pixels):
 
 
 def test_missing_weights_say_how_to_make_them(tmp_path):
-    with pytest.raises(FileNotFoundError, match="python -m ml.hips.train"):
+    with pytest.raises(FileNotFoundError, match=r"python -m ml\.hips\.train"):
         load_finder(tmp_path)
 
 

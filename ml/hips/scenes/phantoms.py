@@ -7,7 +7,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from ml.hips.prepare import PIXEL_MM
-from ml.hips.scenes.grid import Part, Tissue, code
+from ml.hips.scenes.grid import Part, Tissue
 from ml.hips.scenes.sample import FINE, Image
 from ml.labels import FEMORAL_HEAD, FEMUR
 from ml.phantom import Phantom, generate

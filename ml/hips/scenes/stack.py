@@ -9,8 +9,10 @@ from ml.hips.prepare import CANVAS_PX
 from ml.hips.scenes.grid import Head, Scene
 from ml.hips.scenes.sample import PIXEL_MM, Frame, crop, cut, draw_frame, draw_look, draw_window, paint
 from ml.hips.scenes.stream import Kind, draw_plane, show
+from ml.phantom import generate
 
 Rng = np.random.Generator
+VALIDATION_SEEDS = (10_000, 20_000)  # ml.phantom's
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,17 @@ class Stack:
     heads: tuple[Head, ...]
     kind: str
     plane: str
+
+
+def phantom_stack(rng: Rng) -> Stack:
+    """A study of `ml.phantom` of a validation seed, mostly of hips in the coronal plane."""
+    seed, draw = int(rng.integers(*VALIDATION_SEEDS)), rng.random()
+    plane = "coronal" if draw < 0.85 else str(rng.choice(["axial", "sagittal"]))
+    phantom = generate(seed, plane=plane, hips=draw < 0.65 or draw >= 0.85)
+    heads = tuple(
+        Head(side, np.array(hip.centre_mm), hip.radius_mm) for side, hip in phantom.hips.items() if plane == "coronal"
+    )
+    return Stack(phantom.volume, heads, "phantom", plane)
 
 
 def draw_stack(rng: Rng, kind: Kind, scene: Scene) -> Stack:
