@@ -5,6 +5,7 @@ PY := $(VENV)/bin/python
 SERVE ?= 1
 TORCH_INDEX ?=
 PYTEST_ARGS ?=
+JOBS ?= 2
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .PHONY: demo clean-demo test test-services check lint types layers migrations deploy-check format bench install static help
@@ -43,7 +44,7 @@ $(VENV)/.ready-dev: $(VENV)/.installed-dev static/dist/.built
 	@touch $@
 
 test: check ## Everything: checks, then the suite on the embedded database and broker, then on named services
-	$(PY) -m pytest $(PYTEST_ARGS)
+	$(PY) -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 	@if [ -n "$$DATABASE_URL$$CELERY_BROKER_URL" ]; then $(MAKE) --no-print-directory test-services; fi
 
 test-services: $(VENV)/.ready-dev ## The database and queue tests on DATABASE_URL and CELERY_BROKER_URL

@@ -104,10 +104,11 @@ def start_worker(transactional_db, tmp_path):
         return process
 
     yield start
-    for process in processes:
+    for number, process in enumerate(processes):
         if process.poll() is None:
             process.kill()
         process.wait()
+        print((tmp_path / f"worker-{number}.log").read_text()[-4000:])  # shown by pytest when the test fails
 
 
 def database_url() -> str:
@@ -119,7 +120,7 @@ def database_url() -> str:
     values = connection.settings_dict
     user = quote(values["USER"] or "", safe="")
     password = f":{quote(values['PASSWORD'], safe='')}" if values["PASSWORD"] else ""
-    host, port = values["HOST"] or "", values["PORT"]
+    host, port = values["HOST"] or values["OPTIONS"].get("host", ""), values["PORT"] or values["OPTIONS"].get("port")
     if host.startswith("/"):
         return f"postgresql://{user}{password}@/{values['NAME']}?{urlencode({'host': host, **({'port': port} if port else {})})}"
     return f"postgresql://{user}{password}@{host}{f':{port}' if port else ''}/{values['NAME']}"

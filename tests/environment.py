@@ -12,7 +12,15 @@ import warnings
 
 IS_EXTERNAL = os.environ.get("HIPAPP_TEST_EXTERNAL") == "1"
 
-if "HIPAPP_TEST_READY" not in os.environ:  # xdist's workers inherit what the first process made
+worker = os.environ.get("PYTEST_XDIST_WORKER")
+if worker and "HIPAPP_TEST_READY" in os.environ and os.environ["HIPAPP_TEST_READY"] != worker:
+    # a process of xdist: the database server is the first process's, files and broker are its own
+    os.environ["HIPAPP_VAR"] = os.path.join(os.environ["HIPAPP_VAR"], worker)
+    os.environ["HIPAPP_TEST_READY"] = worker
+    from hipapp.core.embedded import prepare
+
+    prepare()
+elif "HIPAPP_TEST_READY" not in os.environ:
     if not IS_EXTERNAL:
         os.environ.pop("DATABASE_URL", None)
         os.environ.pop("CELERY_BROKER_URL", None)

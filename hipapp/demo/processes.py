@@ -60,6 +60,15 @@ def stop(processes: list[subprocess.Popen[bytes]], patience_s: float = 10) -> No
             process.wait()
 
 
+def end_on_sigterm() -> None:
+    """Let SIGTERM end this process as Ctrl-C does, so that the processes it started end with it."""
+
+    def interrupted(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupted)
+
+
 def port_is_free() -> bool:
     """Whether something listens on the demo's address already."""
     with socket.socket() as probe:
@@ -72,10 +81,6 @@ def serve(workers: Workers) -> None:
     command = [sys.executable, "-m", "gunicorn", "hipapp.wsgi", "--bind", f"{HOST}:{PORT}", "--workers", "2", "--threads", "4"]
     server = _start([*command, "--access-logfile", "-", "--timeout", "120", "--worker-tmp-dir", "/tmp"], "web")
 
-    def interrupted(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, interrupted)
     try:
         while server.poll() is None:
             workers.check()

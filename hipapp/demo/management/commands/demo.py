@@ -13,7 +13,7 @@ from hipapp.accounts.models import Centre, Role
 from hipapp.demo import build
 from hipapp.demo.cohort import PatientPlan, draw_cohort
 from hipapp.demo.people import api_token, make_people, sign_ins
-from hipapp.demo.processes import HOST, PORT, Workers, log_path, port_is_free, serve
+from hipapp.demo.processes import HOST, PORT, Workers, end_on_sigterm, log_path, port_is_free, serve
 
 
 class Command(BaseCommand):
@@ -29,6 +29,7 @@ class Command(BaseCommand):
             raise CommandError("--patients must be at least 1, and --with-mri between 0 and the number of patients.")
         if not no_serve and not port_is_free():
             raise CommandError(f"Something listens on {HOST}:{PORT} already (another demo?). Stop it first.")
+        end_on_sigterm()
         call_command("migrate", verbosity=0, interactive=False)
         centre = make_people()
         with Workers() as workers:
