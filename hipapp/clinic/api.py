@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pghistory
 from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import viewsets
@@ -41,6 +42,11 @@ class ClinicViewSet(viewsets.ModelViewSet):
     def visible(self, user: User) -> QuerySet[Any]:
         """The rows that the person may see."""
         raise NotImplementedError
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Once the token is known, the history knows the actor; the middleware saw only the session."""
+        super().initial(request, *args, **kwargs)
+        pghistory.context(user=request.user.pk, door="api")
 
     def get_queryset(self) -> QuerySet[Any]:
         if not isinstance(self.request.user, User):  # while the schema is drawn

@@ -115,6 +115,7 @@ class Visit(models.Model):
     class Meta:
         ordering = ["patient_id", "visit_on"]
         constraints = [models.UniqueConstraint(fields=["patient", "visit_on"], name="one_visit_a_day")]
+        indexes = [models.Index(fields=["visit_on"])]
 
     def __str__(self) -> str:
         return f"{self.visit_on}"

@@ -22,6 +22,7 @@ from hipapp.imaging.selectors import (
 )
 
 N_ROWS = 8
+COUNT_LIMIT = 1000
 LATELY = timedelta(days=183)
 
 

@@ -21,7 +21,8 @@ def start(request: SignedInRequest) -> HttpResponse:
         context["unreviewed"] = selectors.scored_studies(selectors.unreviewed_studies(user))
     if Act.EDIT_CLINIC in acts:
         gaps = selectors.visits_with_gaps(user)
-        context |= {"can_edit": True, "gaps": selectors.list_gaps(gaps), "n_gaps": gaps.count()}
+        context |= {"can_edit": True, "gaps": selectors.list_gaps(gaps), "n_gaps": gaps[: selectors.COUNT_LIMIT].count()}
+        context["is_more_gaps"] = context["n_gaps"] == selectors.COUNT_LIMIT
     if Act.MANAGE in acts:
         context["administration"] = selectors.administration(user)
     context |= {

@@ -3,6 +3,7 @@
 from datetime import date
 
 import pytest
+from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
 from hipapp.accounts.models import AccessEvent
@@ -201,6 +202,15 @@ class TestWrites:
         address = f"/api/v1/hip-examinations/{filled['hip-examinations'].pk}/"
         assert client_of(rheumatologist).patch(address, {"side": "right"}).status_code == 400
         assert HipExamination.objects.get().side == "left"
+
+
+def test_history_names_who_wrote_with_a_token(coordinator, patient):
+    token = Token.objects.create(user=coordinator)
+    client = APIClient(headers={"Authorization": f"Token {token.key}"})
+    assert client.patch(f"/api/v1/patients/{patient.pk}/", {"sex": "F"}).status_code == 200
+    event = patient.events.order_by("-pgh_id").first()
+    assert event.sex == "F"
+    assert (event.pgh_context.metadata["user"], event.pgh_context.metadata["door"]) == (coordinator.pk, "api")
 
 
 class TestLists:

@@ -17,13 +17,26 @@ export function say(text, kind = "danger") {
   place.replaceChildren(box);
 }
 
+const SIGNED_OUT = "You have been signed out. Sign in again in another tab, then go on here: what you typed is still on this page.";
+
 function reason(request) {
-  if (!(request.getResponseHeader("content-type") || "").startsWith("application/json")) return FAILED;
-  return JSON.parse(request.responseText).error?.message || FAILED;
+  const type = request.getResponseHeader("content-type") || "";
+  if (type.startsWith("application/json")) return JSON.parse(request.responseText).error?.message || FAILED;
+  const page = new DOMParser().parseFromString(request.responseText, "text/html");
+  return page.querySelector("main p")?.textContent || FAILED;
+}
+
+function isSignIn(request) {
+  return new URL(request.responseURL || location.href).pathname.endsWith("/sign-in/");
 }
 
 export function startMessages() {
   document.addEventListener("htmx:sendError", () => say(NO_ANSWER));
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    if (!isSignIn(event.detail.xhr) || isSignIn({ responseURL: location.href })) return;
+    event.detail.shouldSwap = false;
+    say(SIGNED_OUT, "warning");
+  });
   document.addEventListener("htmx:timeout", () => say(NO_ANSWER));
   document.addEventListener("htmx:responseError", (event) => say(reason(event.detail.xhr)));
 }
