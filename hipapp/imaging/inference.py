@@ -1,6 +1,7 @@
 """The one door to the torch half of `ml`: a stored series goes in, the outlines of its hips come out."""
 
 import functools
+import logging
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -15,7 +16,14 @@ if TYPE_CHECKING:
     from ml.bundle import Bundle
     from ml.predict import HipOutline
 
+log = logging.getLogger(__name__)
 Say = Callable[[float, str], None]
+
+
+class BrokenModelError(DomainError):
+    """The bundle on this worker can't be loaded."""
+
+    status = 503
 
 
 class OtherModelError(DomainError):
@@ -37,6 +45,8 @@ def segment(series: Series, model: ModelVersion, say: Say) -> StackOutcome:
     ------
     UnscorableError
         The stack is no even one, or can't be decoded.
+    BrokenModelError
+        This worker's bundle is damaged, or made for another version of the code.
     OtherModelError
         This worker has another bundle: it needs the same release as the rest.
     """
@@ -69,7 +79,14 @@ def _bundle() -> "Bundle":
 
     from ml.bundle import load
 
-    return load(bundle_folder(), device="cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return load(bundle_folder(), device="cuda" if torch.cuda.is_available() else "cpu")
+    except (OSError, ValueError) as error:  # BundleError is a ValueError
+        log.exception("the model can't be loaded")
+        raise BrokenModelError(
+            "The model installed on this worker can't be loaded. Tell the administrator; the study can be scored again later.",
+            code="broken_model",
+        ) from error
 
 
 def _predict(volume, bundle):  # type: ignore[no-untyped-def]

@@ -48,7 +48,7 @@ def kept_identity(study: Study) -> Identity | None:
     row = StudyIdentity.objects.filter(study=study).first()
     if row is None:
         return None
-    values = crypto.unseal(row.data_key, row.ciphertext)
+    values = crypto.unseal(bytes(row.data_key), bytes(row.ciphertext))
     birth_on = values.get("birth_on")
     return Identity(
         name=values.get("name", ""),

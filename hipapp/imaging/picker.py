@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from django.db.models import Prefetch, QuerySet
-from django.http import Http404, HttpRequest
+from django.http import Http404
 from django.shortcuts import get_object_or_404
 
+from hipapp.accounts.http import SignedInRequest
 from hipapp.accounts.models import User
 from hipapp.clinic.models import Patient, Visit
 from hipapp.clinic.selectors import names_for, search_patients, visible_patients, visible_visits
@@ -42,7 +43,7 @@ def read_target(data: Mapping[str, str], patients: QuerySet[Patient], visits: Qu
     kind, _, key = str(data.get("target") or "").partition(":")
     if not kind:
         return Target()
-    if not key.isdigit() or len(key) > 12:
+    if not key.isdecimal() or len(key) > 12:
         raise Http404
     if kind == "visit":
         return Target(visit=get_object_or_404(visits, pk=int(key)))
@@ -51,7 +52,7 @@ def read_target(data: Mapping[str, str], patients: QuerySet[Patient], visits: Qu
     raise Http404
 
 
-def preset(request: HttpRequest) -> Target:
+def preset(request: SignedInRequest) -> Target:
     """The target that the address of the page names, `?visit=` or `?patient=`."""
     for kind in ("visit", "patient"):
         if key := request.GET.get(kind):

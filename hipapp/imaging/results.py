@@ -87,11 +87,8 @@ def scores_by_visit(visit_ids: Sequence[int]) -> dict[int, dict[str, HipResult]]
     Three queries, however many visits there are. Where a visit has several studies, the newest with a score counts for a
     hip, else the newest.
     """
-    studies = (
-        Study.objects.filter(visit_id__in=visit_ids, state=Study.State.READY)
-        .order_by("visit_id", F("acquired_at").desc(nulls_last=True), "-created_at")
-    )
-    studies = list(studies)
+    ready = Study.objects.filter(visit_id__in=visit_ids, state=Study.State.READY)
+    studies = list(ready.order_by("visit_id", F("acquired_at").desc(nulls_last=True), "-created_at"))
     results = results_of_studies(studies)
     found: dict[int, dict[str, HipResult]] = {}
     for visit_id, group in groupby(studies, key=lambda study: study.visit_id):

@@ -1,13 +1,16 @@
 """Studies, scores and uploads as the API shows them."""
 
+from collections.abc import Mapping
 from typing import Any
 
+from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from hipapp.clinic.models import Patient, Visit
 from hipapp.imaging.models import Review, Score, Series, SliceMeasure, Study
+from hipapp.imaging.picker import Target
 from hipapp.imaging.results import HipResult
 
 
@@ -135,8 +138,10 @@ class ReviewSerializer(serializers.Serializer[Any]):
     score = serializers.IntegerField(required=False, allow_null=True, help_text="The score that was seen; checked if given")
 
 
-def target_of(values: dict[str, Any], patients: Any, visits: Any) -> dict[str, Patient | Visit | None]:
-    """The visit and patient that `visit` and `patient` name among those the person may see; 404 else."""
-    visit = get_object_or_404(visits, pk=values["visit"]) if values.get("visit") else None
-    patient = get_object_or_404(patients, pk=values["patient"]) if values.get("patient") and visit is None else None
-    return {"visit": visit, "patient": patient}
+def target_of(values: Mapping[str, Any], patients: QuerySet[Patient], visits: QuerySet[Visit]) -> Target:
+    """The visit or patient that the keys `visit` and `patient` name among those the person may see; 404 else."""
+    if key := values.get("visit"):
+        return Target(visit=get_object_or_404(visits, pk=key))
+    if key := values.get("patient"):
+        return Target(patient=get_object_or_404(patients, pk=key))
+    return Target()

@@ -1,7 +1,7 @@
 """Stored files as stacks: which series a study has, how their slices lie, which one is scored; and back to a Volume."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -116,13 +116,13 @@ def write_series(study: Study, result: Sorted) -> None:
     for row in study.series.all():
         next_part[row.series_uid] = max(next_part.get(row.series_uid, 0), row.stack + 1)
     instances = {instance.sop_uid: instance for instance in study.instances.all()}
-    kept, chosen = set(), None
+    kept: set[int] = set()
+    chosen: Series | None = None
     for candidate in result.candidates:
-        row = current.get(frozenset(stack_keys(candidate.series)))
-        if row is None:
-            part = next_part.get(candidate.series.uid, 0)
-            next_part[candidate.series.uid] = part + 1
-            row = _create(study, candidate, part, instances)
+        uid = candidate.series.uid
+        known = current.get(frozenset(stack_keys(candidate.series)))
+        row = known or _create(study, candidate, next_part.get(uid, 0), instances)
+        next_part[uid] = max(next_part.get(uid, 0), row.stack + 1)
         kept.add(row.pk)
         if candidate.series is result.chosen:
             chosen = row
@@ -133,7 +133,7 @@ def write_series(study: Study, result: Sorted) -> None:
 
 def _create(study: Study, candidate: Candidate, part: int, instances: dict[str, Instance]) -> Series:
     row = Series.objects.create(
-        study=study, series_uid=candidate.series.uid, stack=part, **series_values(replace(candidate))
+        study=study, series_uid=candidate.series.uid, stack=part, **series_values(candidate)
     )
     row.instances.set({instances[frame.uid] for frame in candidate.series.frames})
     return row

@@ -13,7 +13,7 @@ from hipapp.imaging.models import HipBox, Review, Series, SliceMeasure, Study
 from hipapp.imaging.results import HipResult, results_of_studies
 from hipapp.imaging.selectors import may_see_images, model_in_force, visible_studies
 from hipapp.jobs.models import Job
-from scoring.mri.unet_score import HipScore, PatientScore, score_patient
+from scoring.mri.patient import PatientScore, combine_hips
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,8 @@ def both_hips(results: dict[str, HipResult]) -> PatientScore | None:
     """Sum, mean and worst of the two hips as `scoring` defines them; None where neither has a score."""
     if not any(result.has_score for result in results.values()):
         return None
-    right, left = (_as_hip_score(results.get(side)) for side in ("right", "left"))
-    return score_patient(right, left)
+    right, left = (results[side].unet_score if side in results else None for side in ("right", "left"))
+    return combine_hips(right, left)
 
 
 def neighbours(study: Study, user: User) -> tuple[Study | None, Study | None]:
@@ -173,23 +173,3 @@ def _model(results: dict[str, HipResult]) -> str:
         return ", ".join(names)
     model = model_in_force()
     return str(model) if model else ""
-
-
-def _as_hip_score(result: HipResult | None) -> HipScore | None:
-    if result is None or not result.has_score:
-        return None
-    return HipScore(
-        side=result.side,
-        unet_score=result.unet_score,
-        bme_femoral=result.bme_femoral,
-        bme_acetabular=result.bme_acetabular,
-        synovitis=result.synovitis,
-        mean_per_slice=result.mean_per_slice,
-        lesion_ml=result.lesion_ml or 0.0,
-        n_role_slices=result.n_role_slices,
-        n_assessable_slices=result.n_assessable_slices,
-        coverage=result.n_role_slices / 15,
-        assessable_coverage=result.n_assessable_slices / 15,
-        slices=(),
-        warnings=result.warnings,
-    )

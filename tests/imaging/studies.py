@@ -25,7 +25,14 @@ PERSON = {
     "InstitutionName": "Plantedclinic",
     "AccessionNumber": "ACC4711",
 }
-STIR = {"SeriesDescription": "cor STIR", "ScanningSequence": ["SE", "IR"], "RepetitionTime": 4000, "EchoTime": 40, "InversionTime": 150}
+STIR = {
+    "SeriesDescription": "cor STIR",
+    "ScanningSequence": ["SE", "IR"],
+    "RepetitionTime": 4000,
+    "EchoTime": 40,
+    "InversionTime": 150,
+}
+T1 = {"SeriesDescription": "cor T1", "ScanningSequence": "SE", "RepetitionTime": 600, "EchoTime": 12, "InversionTime": None}
 BIRTH_ON = date(1995, 7, 14)
 
 

@@ -1,4 +1,4 @@
-"""Held, attached, confirmed, moved, detached: who a study belongs to, and that a person decides where files and patient differ."""
+"""Held, attached, confirmed, moved, detached: a person decides where files and patient differ."""
 
 from datetime import date
 
@@ -12,7 +12,7 @@ from hipapp.imaging.services import studies
 from hipapp.imaging.services.studies import IdentityMismatchError
 from hipapp.jobs.models import Job
 from tests.builders import rows
-from tests.imaging.studies import BIRTH_ON, outcomes, receive, stir_files
+from tests.imaging.studies import BIRTH_ON, T1, outcomes, receive, stir_files
 
 pytestmark = pytest.mark.django_db
 
@@ -154,8 +154,7 @@ def test_a_study_that_is_attached_elsewhere_is_left_there_with_a_note(radiologis
 
 
 def test_another_series_is_scored_by_a_radiologist_only_and_the_study_says_so(radiologist, rheumatologist, visit, network):
-    t1 = stir_files(series="1.2.9", SeriesDescription="cor T1", ScanningSequence="SE", RepetitionTime=600, InversionTime=None, EchoTime=12)
-    receive(radiologist, t1, visit=visit)
+    receive(radiologist, stir_files(**T1), visit=visit)
     study = Study.objects.get()
     series = study.series.get()
     with pytest.raises(ForbiddenError):

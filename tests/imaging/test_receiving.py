@@ -13,7 +13,7 @@ from hipapp.imaging.receiving import spool
 from hipapp.imaging.services import uploads
 from hipapp.jobs.models import Job
 from hipapp.jobs.services import cancel_job
-from tests.imaging.studies import PERSON, SHAPE, STIR, outcomes, receive, run_job, spool_files, stir_files
+from tests.imaging.studies import PERSON, SHAPE, T1, outcomes, receive, run_job, spool_files, stir_files
 
 pytestmark = pytest.mark.django_db
 N = SHAPE[0]
@@ -176,7 +176,7 @@ def test_a_zip_is_opened_and_its_members_counted(radiologist, visit):
 
 
 def test_a_series_that_is_not_fat_suppressed_is_stored_but_not_scored(radiologist, visit):
-    receive(radiologist, stir_files(**{**STIR, "SeriesDescription": "cor T2", "ScanningSequence": "SE", "InversionTime": None}), visit=visit)
+    receive(radiologist, stir_files(**T1), visit=visit)
     study = Study.objects.get()
     assert (study.chosen_series, study.refused_code) == (None, "not_fat_suppressed")
     assert Series.objects.get().code == "not_fat_suppressed"

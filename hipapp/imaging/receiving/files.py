@@ -65,7 +65,7 @@ def read_files(folder: Path, centre: Centre) -> Iterator[StoredFile | Outcome]:
     for found in walk(folder):
         name = found.name if isinstance(found, Item) else found[0]
         number, _, inner = name.partition("/")
-        n = int(number) if number.isdigit() else 0
+        n = int(number) if number.isdecimal() else 0
         members[n] = members.get(n, 0) + 1 if inner else 0
         outcome = Outcome(n, members[n], "accepted")
         if isinstance(found, Item):

@@ -50,7 +50,7 @@ class SpoolHandler(FileUploadHandler):
         return self._folder
 
     def handle_raw_input(
-        self, input_data: Any, META: dict[str, Any], content_length: int, boundary: bytes, encoding: str | None = None
+        self, input_data: Any, META: dict[str, Any], content_length: int, boundary: Any, encoding: str | None = None
     ) -> None:
         spool.check_size(content_length)
 

@@ -152,7 +152,8 @@ def sweep_stale() -> None:
         if folder.name.startswith(spool.INCOMING):
             spool.discard(folder)
             continue
-        upload = Upload.objects.filter(pk=_uuid(folder.name)).select_related("job").first()
+        key = _uuid(folder.name)
+        upload = Upload.objects.filter(pk=key).select_related("job").first() if key else None
         if upload is None or upload.job is None or upload.job.is_final:
             spool.discard(folder)
             if upload is not None and upload.state != Upload.State.DONE:
@@ -210,7 +211,7 @@ def _is_over(error: Exception, progress: Progress) -> bool:
 def _only_centre(user: User) -> Centre:
     centres = list(centres_for(user, Act.UPLOAD)[:2])
     if not centres:
-        raise ForbiddenError("Your role doesn't allow you to upload studies. Ask an administrator of your centre.", code="forbidden")
+        raise ForbiddenError("Your role doesn't allow you to upload studies. Ask an administrator.", code="forbidden")
     if len(centres) > 1:
         raise DomainError("Say for which centre this upload is.", code="centre_needed", field="centre")
     return centres[0]

@@ -2,10 +2,11 @@
 
 import uuid
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_GET
 
+from hipapp.accounts.http import SignedInRequest
 from hipapp.imaging.drawing import draw_outlines, draw_slice
 from hipapp.imaging.models import Segmentation, Series
 from hipapp.imaging.selectors import may_see_images, visible_studies
@@ -15,7 +16,7 @@ CACHE = "private, max-age=3600, immutable"
 
 
 @require_GET
-def slice_image(request: HttpRequest, pk: uuid.UUID, series_id: int, index: int) -> HttpResponse:
+def slice_image(request: SignedInRequest, pk: uuid.UUID, series_id: int, index: int) -> HttpResponse:
     """One slice; its address never gets another picture."""
     series = _series(request, pk, series_id)
     try:
@@ -25,17 +26,17 @@ def slice_image(request: HttpRequest, pk: uuid.UUID, series_id: int, index: int)
 
 
 @require_GET
-def outline_image(request: HttpRequest, pk: uuid.UUID, series_id: int, index: int) -> HttpResponse:
+def outline_image(request: SignedInRequest, pk: uuid.UUID, series_id: int, index: int) -> HttpResponse:
     """The outlines (`?fill=1`: the areas) of the segmentations named by `?of=`, e.g. `12-13`, on one slice."""
     series = _series(request, pk, series_id)
-    keys = [int(key) for key in request.GET.get("of", "").split("-")[:2] if key.isdigit() and len(key) < 12]
+    keys = [int(key) for key in request.GET.get("of", "").split("-")[:2] if key.isdecimal() and len(key) < 12]
     rows = list(Segmentation.objects.filter(series=series, pk__in=keys).defer("mask"))
     if not rows or index >= rows[0].shape[0]:
         raise Http404("There are no such outlines.")
     return _png(draw_outlines(rows, index, is_filled=request.GET.get("fill") == "1"))
 
 
-def _series(request: HttpRequest, pk: uuid.UUID, series_id: int) -> Series:
+def _series(request: SignedInRequest, pk: uuid.UUID, series_id: int) -> Series:
     study = get_object_or_404(visible_studies(request.user), pk=pk)
     if not may_see_images(request.user, study):
         raise Http404

@@ -1,17 +1,18 @@
 """Lists of studies: all of them, those that wait for a person, and the patients to choose from."""
 
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
+from hipapp.accounts.http import SignedInRequest
 from hipapp.imaging.picker import find_patients
 from hipapp.imaging.results import results_of_studies
 from hipapp.imaging.selectors import STUDY_FILTERS, held_studies, search_studies, unassigned_studies, visible_studies
 
 
 @require_GET
-def study_list(request: HttpRequest) -> HttpResponse:
+def study_list(request: SignedInRequest) -> HttpResponse:
     """Every visible study, newest acquisition first."""
     words, kind = request.GET.get("q", "").replace("\x00", "")[:100], request.GET.get("kind", "")
     studies = search_studies(visible_studies(request.user), words, kind)
@@ -23,7 +24,7 @@ def study_list(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
-def waiting_list(request: HttpRequest) -> HttpResponse:
+def waiting_list(request: SignedInRequest) -> HttpResponse:
     """Studies that wait for a person: held ones first, then the unassigned."""
     held = held_studies(request.user)[:100]
     page = Paginator(unassigned_studies(request.user), 50).get_page(request.GET.get("page"))
@@ -31,9 +32,9 @@ def waiting_list(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
-def pick_patient(request: HttpRequest) -> HttpResponse:
+def pick_patient(request: SignedInRequest) -> HttpResponse:
     """Patients that match the words, each with its visits, as choices of a form."""
     words = request.GET.get("patient_words", "")
     centre = request.GET.get("centre_id", "")
-    found = find_patients(request.user, words, int(centre) if centre.isdigit() and len(centre) < 12 else None)
+    found = find_patients(request.user, words, int(centre) if centre.isdecimal() and len(centre) < 12 else None)
     return render(request, "imaging/_patients.html", {"found": found, "words": words.strip()})

@@ -4,10 +4,11 @@ import uuid
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from hipapp.accounts.http import SignedInRequest
 from hipapp.accounts.permissions import Act, can, record_access
 from hipapp.clinic.selectors import visible_patients, visible_visits
 from hipapp.core.errors import DomainError
@@ -26,7 +27,7 @@ VERDICT_WORDS = {
 
 
 @require_GET
-def study_detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def study_detail(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
     """Slices, outlines, scores and reviews of one study; for htmx the part that moves while it is scored."""
     study = _study(request, pk)
     page = study_page(study, request.user, request.GET.get("series"))
@@ -40,7 +41,7 @@ def study_detail(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 
 @require_POST
-def study_review(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def study_review(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
     """Accept, reject, not assessable or undo, for one hip or (`side=both`) for both."""
     study = _study(request, pk)
     series = get_object_or_404(study.series, pk=_number(request, "series"))
@@ -57,7 +58,7 @@ def study_review(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 
 @require_POST
-def study_series(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def study_series(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
     """Have another series scored."""
     study = _study(request, pk)
     series = get_object_or_404(study.series, pk=_number(request, "series"))
@@ -67,7 +68,7 @@ def study_series(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 
 @require_POST
-def study_score(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def study_score(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
     """Order the score of a study that has none, once more."""
     study = _study(request, pk)
     if not can(request.user, Act.UPLOAD, study.centre):
@@ -79,7 +80,7 @@ def study_score(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-def study_attach(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def study_attach(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
     """Attach a waiting study to a visit, or move an attached one; a mismatch asks for a confirmation with a reason."""
     study = _study(request, pk)
     context: dict[str, Any] = {"study": study, "can_confirm": can(request.user, Act.VIEW_IDENTITY, study.centre)}
@@ -95,7 +96,7 @@ def study_attach(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 
 @require_POST
-def study_detach(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def study_detach(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
     study = _study(request, pk)
     studies.detach_study(study, request.user, reason=request.POST.get("reason", ""))
     messages.success(request, "The study was taken off its visit and waits in the unassigned list.")
@@ -103,14 +104,14 @@ def study_detach(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 
 @require_POST
-def study_release(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def study_release(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
     study = _study(request, pk)
     studies.release_study(study, request.user, reason=request.POST.get("reason", ""))
     messages.success(request, "The study was released; it waits in the unassigned list.")
     return redirect("imaging:study", pk=pk)
 
 
-def _attach(request: HttpRequest, study: Study) -> HttpResponse:
+def _attach(request: SignedInRequest, study: Study) -> HttpResponse:
     target = read_target(request.POST, visible_patients(request.user), visible_visits(request.user))
     reason = request.POST.get("reason", "")
     if study.visit_id is None:
@@ -125,7 +126,7 @@ def _attach(request: HttpRequest, study: Study) -> HttpResponse:
     return redirect("imaging:study", pk=study.pk)
 
 
-def _chosen(request: HttpRequest, study: Study) -> object:
+def _chosen(request: SignedInRequest, study: Study) -> object:
     if request.method == "POST":
         return read_target(request.POST, visible_patients(request.user), visible_visits(request.user))
     chosen = preset(request)
@@ -139,11 +140,11 @@ def _chosen(request: HttpRequest, study: Study) -> object:
     return read_target(values, visible_patients(request.user), visible_visits(request.user))
 
 
-def _study(request: HttpRequest, pk: uuid.UUID) -> Study:
+def _study(request: SignedInRequest, pk: uuid.UUID) -> Study:
     study: Study = get_object_or_404(visible_studies(request.user), pk=pk)
     return study
 
 
-def _number(request: HttpRequest, key: str) -> int:
+def _number(request: SignedInRequest, key: str) -> int:
     text = request.POST.get(key, "")
-    return int(text) if text.isdigit() and len(text) < 12 else 0
+    return int(text) if text.isdecimal() and len(text) < 12 else 0

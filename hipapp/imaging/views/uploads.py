@@ -5,12 +5,13 @@ from collections import Counter
 
 from django.core.exceptions import TooManyFilesSent
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_GET, require_POST
 
+from hipapp.accounts.http import SignedInRequest
 from hipapp.accounts.permissions import Act, can, centres_for, record_access
 from hipapp.clinic.selectors import visible_patients, visible_visits
 from hipapp.core.errors import DomainError, ForbiddenError
@@ -33,7 +34,7 @@ OUTCOMES = {
 
 
 @require_GET
-def upload_page(request: HttpRequest) -> HttpResponse:
+def upload_page(request: SignedInRequest) -> HttpResponse:
     """Where files are dropped and patient and visit are chosen."""
     if not can(request.user, Act.UPLOAD):
         raise ForbiddenError("Your role doesn't allow you to upload studies. Ask an administrator of your centre.")
@@ -44,7 +45,7 @@ def upload_page(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-def upload_start(request: HttpRequest) -> JsonResponse:
+def upload_start(request: SignedInRequest) -> JsonResponse:
     """An empty upload; answers with the addresses for its files."""
     target = read_target(request.POST, visible_patients(request.user), visible_visits(request.user))
     centre = None
@@ -64,11 +65,11 @@ def upload_start(request: HttpRequest) -> JsonResponse:
 
 @csrf_exempt  # the token is looked for in `_take_files`, once the body goes into the spool and not into memory
 @require_POST
-def upload_files(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def upload_files(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
     """One batch of files, numbered from `?first=`."""
     upload = _own_upload(request, pk)
     first = request.GET.get("first", "1")
-    if not first.isdigit() or not 1 <= int(first) <= 1_000_000:
+    if not first.isdecimal() or not 1 <= int(first) <= 1_000_000:
         raise DomainError("`first` has to be the number of the batch's first file, from 1.", field="first")
     handler = SpoolHandler(request, int(first))
     request.upload_handlers = [handler]
@@ -82,7 +83,7 @@ def upload_files(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 
 @csrf_protect
-def _take_files(request: HttpRequest, upload: Upload, handler: SpoolHandler) -> HttpResponse:
+def _take_files(request: SignedInRequest, upload: Upload, handler: SpoolHandler) -> HttpResponse:
     if not request.FILES:
         raise DomainError(uploads.NO_FILES, code="no_files", field="files")
     upload = uploads.add_files(upload, handler.folder)
@@ -90,7 +91,7 @@ def _take_files(request: HttpRequest, upload: Upload, handler: SpoolHandler) -> 
 
 
 @require_POST
-def upload_finish(request: HttpRequest, pk: uuid.UUID) -> JsonResponse:
+def upload_finish(request: SignedInRequest, pk: uuid.UUID) -> JsonResponse:
     """All files are here: orders the job, answers with the page to go to."""
     upload = _own_upload(request, pk)
     uploads.finish_upload(upload, request.user)
@@ -98,14 +99,14 @@ def upload_finish(request: HttpRequest, pk: uuid.UUID) -> JsonResponse:
 
 
 @require_POST
-def upload_cancel(request: HttpRequest, pk: uuid.UUID) -> JsonResponse:
+def upload_cancel(request: SignedInRequest, pk: uuid.UUID) -> JsonResponse:
     upload = _own_upload(request, pk)
     uploads.cancel_upload(upload)
     return JsonResponse({"page_url": reverse("imaging:upload")})
 
 
 @require_GET
-def upload_result(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def upload_result(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
     """What was found in an upload; the whole page, or for htmx the part that moves."""
     upload = get_object_or_404(visible_uploads(request.user), pk=pk)
     if upload.state == Upload.State.RECEIVING:
@@ -116,14 +117,14 @@ def upload_result(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     return render(request, template, {**_found(request, upload), **_report(request, upload)})
 
 
-def _own_upload(request: HttpRequest, pk: uuid.UUID) -> Upload:
+def _own_upload(request: SignedInRequest, pk: uuid.UUID) -> Upload:
     upload: Upload = get_object_or_404(visible_uploads(request.user), pk=pk)
     if upload.user_id != request.user.pk:
         raise ForbiddenError("Only the person who began this upload can go on with it.", code="forbidden")
     return upload
 
 
-def _found(request: HttpRequest, upload: Upload) -> dict[str, object]:
+def _found(request: SignedInRequest, upload: Upload) -> dict[str, object]:
     ids = {row["study"] for row in upload.report if row["study"]}
     studies = list(visible_studies(request.user).filter(pk__in=ids).prefetch_related("series"))
     results = results_of_studies(studies)
@@ -136,7 +137,7 @@ def _found(request: HttpRequest, upload: Upload) -> dict[str, object]:
     return {"upload": upload, "found": found, "is_moving": is_moving, "summary": uploads.summary(upload)}
 
 
-def _report(request: HttpRequest, upload: Upload) -> dict[str, object]:
+def _report(request: SignedInRequest, upload: Upload) -> dict[str, object]:
     counts = Counter(row["outcome"] for row in upload.report)
     outcome = request.GET.get("outcome", "")
     rows = [row for row in upload.report if row["outcome"] == outcome] if outcome in OUTCOMES else upload.report
