@@ -9,6 +9,9 @@ import numpy.typing as npt
 
 from scoring.errors import ScoringError
 
+LARGEST = 1e20
+SMALLEST = 1e-18
+
 
 def number(field: str, value: object, low: float = -math.inf, high: float = math.inf, unit: str = "") -> float:
     """`value` as a float within [low, high]; NaN, infinities, text and booleans are refused."""
@@ -68,7 +71,11 @@ def spacing(spacing_mm: Sequence[float], n_axes: int) -> tuple[float, ...]:
 
 
 def finite_or_missing(field: str, values: npt.ArrayLike, n_axes: int) -> npt.NDArray[np.float64]:
-    """A float64 array of `n_axes` axes in which NaN means missing; infinities and text are refused."""
+    """A float64 array of `n_axes` axes in which NaN means missing; infinities, text and absurd sizes are refused.
+
+    Sizes below 1e-18 count as 0. Both limits keep fourth powers and their ratios within the range of float64, so that no
+    statistic overflows on the way; no score of this field comes near them.
+    """
     try:
         array = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -77,7 +84,10 @@ def finite_or_missing(field: str, values: npt.ArrayLike, n_axes: int) -> npt.NDA
         raise ScoringError(field, f"an array of shape {array.shape}", f"an array of {n_axes} dimension(s)")
     if np.isinf(array).any():
         raise ScoringError(field, "inf", "finite numbers, NaN for missing")
-    return array
+    largest = float(np.nanmax(np.abs(array), initial=0.0))
+    if largest > LARGEST:
+        raise ScoringError(field, largest, f"numbers of at most {LARGEST:g} in size")
+    return np.where(np.abs(array) < SMALLEST, 0.0, array)
 
 
 def level(value: object) -> float:

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import optimize, special, stats
 from scipy.stats import contingency
+from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 
 from scoring import checks
 from scoring.errors import ScoringError
@@ -215,15 +216,16 @@ def _t_test(name: str, first: npt.ArrayLike, second: npt.ArrayLike, level: float
     n = len(a) + len(b)
     if min(len(a), len(b)) < 2 or (np.ptp(a) == 0 and np.ptp(b) == 0):
         return _undefined(name, n, n_dropped, level, "a group has fewer than 2 values, or nothing varies: not defined")
-    test = stats.ttest_ind(a, b, equal_var=is_pooled)
-    interval = test.confidence_interval(level)
-    parts = {"t": float(test.statistic), "df": float(test.df), "n_first": float(len(a)), "n_second": float(len(b))}
+    both, usevar = CompareMeans(DescrStatsW(a), DescrStatsW(b)), "pooled" if is_pooled else "unequal"
+    t, p, degrees = both.ttest_ind(usevar=usevar)
+    low, high = both.tconfint_diff(1 - level, usevar=usevar)
+    parts = {"t": float(t), "df": float(degrees), "n_first": float(len(a)), "n_second": float(len(b))}
     return Estimate(
         name,
         float(a.mean() - b.mean()),
-        float(interval.low),
-        float(interval.high),
-        float(test.pvalue),
+        float(low),
+        float(high),
+        float(p),
         n,
         n_dropped,
         level,
