@@ -23,14 +23,13 @@ class TotalsForm(forms.Form):
                 min_value=0,
                 max_value=maximum,
                 required=False,
-                widget=forms.NumberInput(
-                    attrs={"inputmode": "numeric", "class": "form-control num", "data-sum": self.prefix or ""}
-                ),
+                widget=forms.NumberInput(attrs={"inputmode": "numeric", "class": "form-control num", "data-sum": ""}),
             )
             for name, maximum in MAXIMA.items()
         }
         self.fields = {**scores, **self.fields}
         self.fields["comment"].widget.attrs["class"] = "form-control"
+        self.fields["not_assessable"].widget.attrs["class"] = "form-check-input"
 
     @property
     def is_empty(self) -> bool:

@@ -5,7 +5,7 @@ from django.db import transaction
 from hipapp.accounts.models import User
 from hipapp.accounts.permissions import Act, record_access, require
 from hipapp.clinic.models import Side, Visit
-from hipapp.core.errors import DomainError
+from hipapp.core.errors import ConflictError, DomainError, ForbiddenError
 from hipapp.imaging.models import Study
 from hipapp.reading.models import Read
 from scoring.errors import ScoringError
@@ -60,13 +60,23 @@ def save_totals(
 
 @transaction.atomic
 def withdraw_read(reader: User, read: Read) -> None:
-    """Take one's own current read back; it stays in the history."""
+    """Take one's own current read back; it stays in the history.
+
+    Raises
+    ------
+    ForbiddenError
+        It is another reader's.
+    ConflictError
+        It was replaced or withdrawn before.
+    """
+    read = Read.objects.select_for_update(of=("self",)).get(pk=read.pk)
     if read.reader_id != reader.pk:
-        raise DomainError("Only the reader can withdraw a read.", code="not_yours")
+        raise ForbiddenError("Only the reader can withdraw a read.", code="not_yours")
     if not read.is_current:
-        raise DomainError("This read has been replaced or withdrawn already.", code="not_current")
+        raise ConflictError("This read has been replaced or withdrawn already.", code="not_current")
     read.is_current = False
     read.save(update_fields=["is_current"])
+    record_access(reader, "withdraw HIMRISS", "visit", read.visit_id)
 
 
 def _total(given: dict[str, int | None], is_assessable: bool) -> int | None:
