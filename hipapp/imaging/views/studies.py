@@ -83,7 +83,8 @@ def study_score(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
 def study_attach(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
     """Attach a waiting study to a visit, or move an attached one; a mismatch asks for a confirmation with a reason."""
     study = _study(request, pk)
-    context: dict[str, Any] = {"study": study, "can_confirm": can(request.user, Act.VIEW_IDENTITY, study.centre)}
+    can_see_names = can(request.user, Act.VIEW_IDENTITY, study.centre)
+    context: dict[str, Any] = {"study": study, "can_see_names": can_see_names, "can_confirm": can_see_names}
     if request.method == "POST":
         try:
             return _attach(request, study)

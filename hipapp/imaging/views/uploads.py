@@ -41,7 +41,13 @@ def upload_page(request: SignedInRequest) -> HttpResponse:
     chosen = preset(request)
     centres = list(centres_for(request.user, Act.UPLOAD))
     recent = visible_uploads(request.user).filter(user=request.user)[:5]
-    return render(request, "imaging/upload.html", {"chosen": chosen, "centres": centres, "recent": recent})
+    context = {
+        "chosen": chosen,
+        "centres": centres,
+        "recent": recent,
+        "can_see_names": can(request.user, Act.VIEW_IDENTITY),
+    }
+    return render(request, "imaging/upload.html", context)
 
 
 @require_POST
