@@ -27,6 +27,7 @@ def corpus() -> Path:
 @pytest.fixture(autouse=True)
 def _own_private_storage(request, settings, tmp_path):
     """Each test stores files and spools in a folder of its own, unless another process has to see them too."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # Argon2 is slow on purpose
     if request.node.get_closest_marker("worker") or request.node.get_closest_marker("e2e"):
         return
     settings.SPOOL_DIR = tmp_path / "spool"

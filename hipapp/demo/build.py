@@ -1,5 +1,6 @@
 """Builds the synthetic cohort through the same services as real data; a second run adds only what is missing."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -107,6 +108,8 @@ def deliver_mris(orders: list[MriOrder], n_processes: int = 2) -> Iterator[Job]:
     if not orders:
         return
     radiologist = person(Role.RADIOLOGIST)
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # the processes share the cores already
+        os.environ.setdefault(name, "1")
     with (
         tempfile.TemporaryDirectory(prefix="hipapp-demo-") as folder,
         ProcessPoolExecutor(n_processes, mp_context=get_context("spawn")) as pool,

@@ -59,7 +59,7 @@ DOORS = {
     "jobs:retry": door(*CLINICAL, method="post", pk="job"),
     "clinic:patients": door(*ROLES),
     "clinic:patient-new": door(*CLINIC_EDITORS),
-    "clinic:patient-edit": door(*CLINIC_EDITORS, pk="patient"),
+    "clinic:patient-edit": door(*CLINICAL, pk="patient"),
     "clinic:patient-delete": door(*CLINIC_EDITORS, pk="patient"),
     "clinic:treatments": door(*CLINICAL, pk="patient"),
     "clinic:visit-new": door(*CLINIC_EDITORS, pk="patient"),
