@@ -34,6 +34,11 @@ def put_content(content: bytes, folder: str, suffix: str = "") -> str:
     return path
 
 
+def delete_content(path: str) -> None:
+    """Delete a stored content; nothing happens where it is gone already."""
+    default_storage.delete(path)
+
+
 def read_content(path: str) -> bytes:
     """The bytes stored under a path that `put_content` gave.
 

@@ -13,6 +13,7 @@ from hipapp.imaging.services.studies import IdentityMismatchError
 from hipapp.jobs.models import Job
 from tests.builders import rows
 from tests.imaging.studies import BIRTH_ON, T1, outcomes, receive, stir_files
+from tests.imaging.test_receiving import stored_bytes
 
 pytestmark = pytest.mark.django_db
 
@@ -143,6 +144,24 @@ def test_later_files_of_another_person_are_not_added_to_an_attached_study(radiol
     assert outcomes(upload) == {"refused": 4}
     assert "name differs" in upload.report[0]["reason"]
     assert Study.objects.get().instances.count() == 5
+
+
+def test_later_files_of_another_person_are_not_added_to_a_waiting_study_either_and_leave_nothing(
+    radiologist, django_capture_on_commit_callbacks
+):
+    receive(radiologist, stir_files()[:5])
+    kept = stored_bytes()
+    with django_capture_on_commit_callbacks(execute=True):
+        upload = receive(radiologist, stir_files(PatientName="Another^Person", seed=3)[5:])
+    assert outcomes(upload) == {"refused": 4}
+    assert stored_bytes() == kept
+
+
+def test_later_files_with_burned_in_text_are_refused(radiologist, visit):
+    receive(radiologist, stir_files()[:5], visit=visit)
+    upload = receive(radiologist, stir_files(BurnedInAnnotation="YES")[5:], visit=visit)
+    assert outcomes(upload) == {"refused": 4}
+    assert "burned into its pixels" in upload.report[0]["reason"]
 
 
 def test_a_study_that_is_attached_elsewhere_is_left_there_with_a_note(radiologist, named, visit):

@@ -5,24 +5,17 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
-from django.db import connection
 
 from hipapp.imaging.models import Score, Segmentation, Study, Upload
 from hipapp.imaging.services import uploads
 from hipapp.jobs.models import Job
-from tests.conftest import wait_until
+from tests.conftest import database_url, wait_until
 from tests.imaging.studies import outcomes, spool_files, stir_files
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.worker]
 SCRIPT = Path(__file__).with_name("gated_worker.py")
-
-
-def database_url() -> str:
-    """The URL of this run's database server, naming the database of the test."""
-    return urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{connection.settings_dict['NAME']}").geturl()
 
 
 @pytest.fixture

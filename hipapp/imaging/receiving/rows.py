@@ -1,12 +1,21 @@
 """The rows of one received study: made once, added to, attached to its visit or held for a person."""
 
 from collections import defaultdict
+from dataclasses import replace
 
 from django.utils import timezone
 
 from hipapp.clinic.models import Patient, Visit
 from hipapp.core import crypto
-from hipapp.imaging.matching import DIFFERENT_PERSONS, are_different, forget_identity, keep_identity, mismatches
+from hipapp.core.storage import delete_content
+from hipapp.imaging.matching import (
+    DIFFERENT_PERSONS,
+    are_different,
+    forget_identity,
+    keep_identity,
+    kept_identity,
+    mismatches,
+)
 from hipapp.imaging.models import Instance, Study, UidLink, Upload
 from hipapp.imaging.receiving.files import StoredFile, read_stored_frames
 from hipapp.imaging.stacks import sort_study, write_series
@@ -24,7 +33,7 @@ def write_study(upload: Upload, files: list[StoredFile]) -> Study:
     Runs inside the transaction of the receiving job.
     """
     study, is_new = _lock(upload, files)
-    if not is_new and not _is_same_person(study, files):
+    if not is_new and not _may_be_added(study, files):
         return study
     fresh = _without_known(study, files)
     _add_instances(study, fresh)
@@ -85,13 +94,18 @@ def _lock(upload: Upload, files: list[StoredFile]) -> tuple[Study, bool]:
     return Study.objects.select_for_update().get(pk=study.pk), is_new
 
 
-def _is_same_person(study: Study, files: list[StoredFile]) -> bool:
-    """Whether later files of a study that is attached already name its patient; refuses them where they don't."""
-    patient = study.visit.patient if study.visit else None
-    reasons = mismatches(files[0].identity, patient) if patient and files else []
+def _may_be_added(study: Study, files: list[StoredFile]) -> bool:
+    """Whether later files of a stored study name the same person and show none; refuses all of them where they don't."""
+    patient, kept = (study.visit.patient if study.visit else None), kept_identity(study)
+    reasons = sorted({concern for file in files for concern in file.concerns})
+    if patient is not None:
+        for identity in {replace(file.identity, acquired_at=None) for file in files}:
+            reasons += [why for why in mismatches(identity, patient) if why not in reasons]
+    if kept is not None and are_different([kept, *(file.identity for file in files)]):
+        reasons.append(DIFFERENT_PERSONS)
     for file in files if reasons else []:
         file.outcome.outcome = "refused"
-        file.outcome.reason = f"belongs to a study that is attached to a patient already, and {', '.join(reasons)}"
+        file.outcome.reason = f"belongs to a study that is stored already, but {', '.join(reasons)}"
     return not reasons
 
 
@@ -135,6 +149,13 @@ def _all_frames(study: Study, fresh: list[StoredFile]) -> list[Frame]:
     by_path = {file.path: file.frames for file in fresh}
     paths = study.instances.values_list("path", flat=True)
     return [frame for path in paths for frame in (by_path.get(path) or read_stored_frames(path))]
+
+
+def delete_leftovers(files: list[StoredFile]) -> None:
+    """Delete the contents of files that were stored but then refused, unless a row needs the same content."""
+    paths = {file.path for file in files if file.outcome.outcome in ("refused", "conflict")}
+    for path in paths - set(Instance.objects.filter(path__in=paths).values_list("path", flat=True)):
+        delete_content(path)
 
 
 def by_study(files: list[StoredFile]) -> dict[str, list[StoredFile]]:

@@ -16,7 +16,7 @@ from hipapp.core.errors import ConflictError, DomainError, ForbiddenError
 from hipapp.imaging.models import Study, Upload
 from hipapp.imaging.receiving import spool
 from hipapp.imaging.receiving.files import Outcome, StoredFile, read_files
-from hipapp.imaging.receiving.rows import by_study, write_study
+from hipapp.imaging.receiving.rows import by_study, delete_leftovers, write_study
 from hipapp.imaging.services.scores import order_scoring
 from hipapp.jobs.models import Job
 from hipapp.jobs.services import order_job
@@ -184,6 +184,7 @@ def _write(upload: Upload, outcomes: list[Outcome], stored: list[StoredFile]) ->
             study = write_study(upload, files)
             order_scoring(study, upload.user, parent=locked.job)
             notes += _notes(study, upload)
+        transaction.on_commit(lambda: delete_leftovers(stored))
         locked.report = [outcome.row() for outcome in [*outcomes, *notes]]
         locked.state = Upload.State.DONE
         locked.save(update_fields=["report", "state"])

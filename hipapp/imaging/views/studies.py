@@ -4,6 +4,7 @@ import uuid
 from typing import Any
 
 from django.contrib import messages
+from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -47,11 +48,13 @@ def study_review(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
     series = get_object_or_404(study.series, pk=_number(request, "series"))
     verdict, side = request.POST.get("verdict", ""), request.POST.get("side", "")
     comment = request.POST.get("comment", "")
-    for one in ("right", "left") if side == "both" else (side,):
-        seen = _number(request, f"score_{one}") or None
-        if side == "both" and seen is None:
-            continue
-        reviews.review_hip(series, one, verdict, request.user, comment=comment, score_id=seen)
+    seen = {one: _number(request, f"score_{one}") or None for one in ("right", "left")}
+    sides = [one for one in seen if seen[one]] if side == "both" else [side]
+    if not sides:
+        raise DomainError("Neither hip has a score that could be judged.", code="no_score")
+    with transaction.atomic():
+        for one in sides:
+            reviews.review_hip(series, one, verdict, request.user, comment=comment, score_id=seen.get(one))
     which = "Both hips" if side == "both" else f"The {side} hip"
     messages.success(request, f"{which}: {VERDICT_WORDS[verdict]}.")
     return redirect("imaging:study", pk=pk)
