@@ -109,8 +109,10 @@ def score_hip(mask: npt.ArrayLike, pixels: npt.ArrayLike, spacing_mm: Sequence[f
     checks.choice("side", side, SIDES)
     bits = checked_mask(mask)
     spacing = checks.spacing(spacing_mm, 3)
-    parts = split_lesions(bits)
-    intensity, warnings = _intensities(np.asarray(pixels), bits)
+    values = _checked_pixels(np.asarray(pixels), bits)
+    box = _box(bits)
+    parts = split_lesions(bits[box])
+    intensity, warnings = _intensities(values[box], bits[box])
     area = spacing[1] * spacing[2]
     head_mm2 = parts.head.sum(axis=(1, 2)) * area
     roles = slice_roles(head_mm2)
@@ -180,12 +182,25 @@ def score_patient(right: HipScore | None, left: HipScore | None) -> PatientScore
     return combine_hips(*(None if hip is None else hip.unet_score for hip in (right, left)))
 
 
-def _intensities(pixels: npt.NDArray[Any], mask: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float64], list[str]]:
-    """Intensities inside the mask, 0 elsewhere and where negative, with the warning that says so."""
+def _checked_pixels(pixels: npt.NDArray[Any], mask: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
+    """The intensities, of the mask's shape and real."""
     if pixels.shape != mask.shape:
         raise ScoringError("pixels", f"an array of shape {pixels.shape}", f"the shape of the mask, {mask.shape}")
     if pixels.dtype.kind not in "uif":
         raise ScoringError("pixels", f"an array of type {pixels.dtype}", "real numbers")
+    return pixels
+
+
+def _box(mask: npt.NDArray[np.uint8]) -> tuple[slice, slice, slice]:
+    """The rows and columns that the mask touches, on all slices: nothing outside enters the score."""
+    rows, columns = (np.flatnonzero(mask.any(axis=axes)) for axes in ((0, 2), (0, 1)))
+    if not rows.size:
+        return slice(None), slice(None), slice(None)
+    return slice(None), slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+
+
+def _intensities(pixels: npt.NDArray[Any], mask: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float64], list[str]]:
+    """Intensities inside the mask, 0 elsewhere and where negative, with the warning that says so."""
     inside = np.where(mask > 0, pixels, 0).astype(np.float64)
     if not np.isfinite(inside).all():
         raise ScoringError("pixels", "NaN or inf inside the mask", "finite intensities")

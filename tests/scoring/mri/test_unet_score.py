@@ -155,6 +155,11 @@ def test_too_few_slices():
         score_hip(mask, uniform(mask), SPACING, "right")
 
 
+def test_empty_mask_has_too_few_slices():
+    with pytest.raises(TooFewSlicesError):
+        score_hip(np.zeros((15, 8, 8), np.uint8), np.zeros((15, 8, 8)), SPACING, "right")
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [
