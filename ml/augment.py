@@ -24,7 +24,7 @@ class Settings:
     """Widths of the random changes; lengths in mm, angles in degrees, the rest shares."""
 
     rotation_deg: float = 20.0
-    scale: float = 0.16
+    scale: float = 0.14
     stretch: float = 0.08
     shift_mm: float = 9.0
     elastic_mm: float = 2.5
@@ -38,8 +38,8 @@ class Settings:
 
 def augment(
     images: Tensor, masks: Tensor, tissues: Tensor, n_slices: int, rng: torch.Generator, settings: Settings
-) -> tuple[Tensor, Tensor]:
-    """Network input and targets of a batch drawn by `ml.dataset.draw`.
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Network input, targets and tissues of a batch drawn by `ml.dataset.draw`.
 
     Parameters
     ----------
@@ -49,7 +49,8 @@ def augment(
 
     Returns
     -------
-    float32, shape (B, 1, 128, 160), normalised as `ml.crops.normalise` does; float32, shape (B, 4, 128, 160), 0 or 1
+    float32, shape (B, 1, 128, 160), normalised as `ml.crops.normalise` does; float32, shape (B, 4, 128, 160), 0 or 1;
+    int64, shape (B, 128, 160), 0 outside the image
     """
     n_hips = len(images) // n_slices
     inside = (images > 0).float()
@@ -57,13 +58,13 @@ def augment(
     grid = _random_grid(n_hips, images.shape[1:], rng, settings).repeat_interleave(n_slices, dim=0)
     moved = _sample(torch.cat([images[:, None], inside[:, None], targets], dim=1), grid, "bilinear")
     image, inside, targets = moved[:, :1], moved[:, 1:2] > 0.5, (moved[:, 2:] > 0.5).float()
+    ids = _sample(tissues[:, None].float(), grid, "nearest")[:, 0].long()
     if settings.retune:
-        ids = _sample(tissues[:, None].float(), grid, "nearest")
-        image = recontrast(image[:, 0], ids[:, 0].long(), n_slices, rng)[:, None]
+        image = recontrast(image[:, 0], ids, n_slices, rng)[:, None]
     image = _acquire(image, n_hips, rng, settings)
     keep = inside & _window(n_hips, n_slices, rng)
     image, targets = image * keep, targets * keep
-    return _normalise(image, n_hips, rng), targets
+    return _normalise(image, n_hips, rng), targets, ids * keep[:, 0]
 
 
 def centre_only(images: Tensor, masks: Tensor, n_slices: int) -> tuple[Tensor, Tensor]:

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -39,6 +40,12 @@ class Stack:
     images: npt.NDArray[np.float16]
     masks: Mask
     tissues: npt.NDArray[np.uint8]
+
+    @cached_property
+    def draw_share(self) -> float:
+        """How often the stack is drawn, against others."""
+        is_dry_hip = bool((self.masks & BITS["femoral_head"]).any()) and not (self.masks & BITS["synovitis"]).any()
+        return len(self.images) * (2.0 if is_dry_hip else 1.0)
 
     def draw_weights(self) -> npt.NDArray[np.float64]:
         """How likely each slice is to be drawn; the sum is 1."""
@@ -118,15 +125,16 @@ def draw(
 ) -> tuple[npt.NDArray[np.float32], Mask, npt.NDArray[np.uint8]]:
     """A random batch: `n_slices` slices of each of `n_stacks` stacks, slices of one stack beside each other.
 
-    A stack is drawn as often as it has slices, so a stray crop less often than a hip.
+    A stack is drawn as often as it has slices, so a stray crop less often than a hip; a hip without synovitis twice as
+    often, because there the physiological film is to be learnt.
 
     Returns
     -------
     images, masks, tissues, each of shape (n_stacks * n_slices, 184, 216)
     """
     images, masks, tissues = [], [], []
-    sizes = np.array([len(stack.images) for stack in stacks], np.float64)
-    for index in rng.choice(len(stacks), n_stacks, replace=False, p=sizes / sizes.sum()):
+    shares = np.array([stack.draw_share for stack in stacks])
+    for index in rng.choice(len(stacks), n_stacks, replace=False, p=shares / shares.sum()):
         stack = stacks[index]
         picked = rng.choice(len(stack.images), n_slices, replace=len(stack.images) < n_slices, p=stack.draw_weights())
         images.append(stack.images[picked])

@@ -14,11 +14,12 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from ml.bundle import DEFAULT, load
-from ml.crops import SIDES, Point
+from ml.crops import SIDES, Box, Point
 from ml.dicom.volume import Volume
 from ml.labels import BITS, BME, FEMORAL_HEAD, LABELS, SYNOVITIS, Mask
 from ml.metrics import mean_or_none, quantiles
 from ml.study_score import ScoredHip, score_volume
+from ml.tidy import without_slivers
 from scoring.errors import ScoringError
 from scoring.mri.overlap import dice
 from scoring.mri.unet_score import score_hip
@@ -40,7 +41,12 @@ class Case:
 
 @dataclass(frozen=True)
 class HipResult:
-    """One hip, true against predicted. Volumes in mL, distances in mm, scores None where there is none."""
+    """One hip, true against predicted. Volumes in mL, distances in mm, scores None where there is none.
+
+    `true_score` treats the true mask as the outlines are treated: a slice on which the head has less than the 100 mm² of
+    a hip slice is not assessable. `true_score_all_slices` takes those too; a head of a few pixels then divides the fluid
+    of the whole slice, and that one slice can outweigh all others.
+    """
 
     case: str
     side: str
@@ -52,6 +58,7 @@ class HipResult:
     predicted_ml: dict[str, float]
     contrast: float
     true_score: float | None
+    true_score_all_slices: float | None
     predicted_score: float | None
 
     @property
@@ -107,6 +114,7 @@ def summarise(results: list[HipResult]) -> dict[str, Any]:
         "bme_contrast": quantiles(r.contrast for r in results if math.isfinite(r.contrast)),
         "icc_all": _agreement(results),
         "icc_affected": _agreement(affected),
+        "icc_all_slices": _agreement(results, "true_score_all_slices"),
     }
     for label in LABELS:
         present = [r for r in results if r.truth_ml[label] > 0]
@@ -130,7 +138,8 @@ def table(summary: dict[str, Any]) -> str:
         size = f"{truth['median']:.1f} ({truth['min']:.2f}–{truth['max']:.1f})" if truth else "–"
         empty = f"{false['median']:.2f} ({false['max']:.2f})" if false else "–"
         median = f"{spread['median']:.3f}" if spread else "–"
-        lines.append(f"| {label} | {row['n']} | {_figure(row['dice'])} | {median} | {size} | {empty} |")
+        name = "femur (inside the crop)" if label == "femur" else label
+        lines.append(f"| {name} | {row['n']} | {_figure(row['dice'])} | {median} | {size} | {empty} |")
     error, contrast = summary["centre_error_mm"], summary["bme_contrast"]
     lines += [
         "",
@@ -138,6 +147,7 @@ def table(summary: dict[str, Any]) -> str:
         f"{100 * (summary['normal_share'] or 0):.0f} % normal)",
         f"ICC(A,1) of the UNet-score: {_icc_text(summary['icc_all'])} over all hips, "
         f"{_icc_text(summary['icc_affected'])} over affected hips",
+        f"(with the truth's heads below 100 mm² as denominators too: {_icc_text(summary['icc_all_slices'])} over all hips)",
     ]
     if error:
         lines.append(f"error of the found centre: median {error['median']:.1f} mm, largest {error['max']:.1f} mm")
@@ -163,6 +173,7 @@ def _compare(case: Case, hip: ScoredHip) -> HipResult:
     predicted = hip.outline.mask
     voxel_ml = float(np.prod(case.volume.spacing_mm)) / 1000
     planes = {label: ((truth & bit) > 0, (predicted & bit) > 0) for label, bit in BITS.items()}
+    planes["femur"] = (planes["femur"][0] & _in_box(case.volume, hip.outline.box), planes["femur"][1])
     return HipResult(
         case=case.name,
         side=hip.side,
@@ -173,7 +184,8 @@ def _compare(case: Case, hip: ScoredHip) -> HipResult:
         truth_ml={label: float(true.sum()) * voxel_ml for label, (true, _) in planes.items()},
         predicted_ml={label: float(guess.sum()) * voxel_ml for label, (_, guess) in planes.items()},
         contrast=_contrast(case.volume.pixels, truth),
-        true_score=_true_score(case.volume, truth, hip.side),
+        true_score=_true_score(case.volume, _hip_slices(truth, case.volume), hip.side),
+        true_score_all_slices=_true_score(case.volume, truth, hip.side),
         predicted_score=None if hip.score is None else hip.score.unet_score,
     )
 
@@ -190,6 +202,15 @@ def _one_side(case: Case, side: str) -> Mask:
     return np.where((along > 0) == (side == "left"), case.mask, 0).astype(np.uint8)
 
 
+def _in_box(volume: Volume, box: Box | None) -> npt.NDArray[np.bool_]:
+    """The crop's columns of voxels: the femur goes on below, where nobody looks; everywhere without a box."""
+    inside = np.ones(volume.pixels.shape[1:], bool)
+    if box is not None:
+        rows, columns = np.indices(inside.shape, sparse=True)
+        inside = (rows > box.row_min) & (rows < box.row_max) & (columns > box.column_min) & (columns < box.column_max)
+    return inside[None]
+
+
 def _distance(found: Point | None, true: Point) -> float:
     return math.nan if found is None else math.dist(found, true)
 
@@ -202,6 +223,13 @@ def _contrast(pixels: npt.NDArray[np.float32], truth: Mask) -> float:
     return float(pixels[oedema].mean() / pixels[marrow].mean())
 
 
+def _hip_slices(truth: Mask, volume: Volume) -> Mask:
+    """The truth without the head on slices that are no hip slices."""
+    head = (truth & FEMORAL_HEAD) > 0
+    slivers = head & ~without_slivers(head, volume)
+    return np.where(slivers, truth & (255 - FEMORAL_HEAD), truth).astype(np.uint8)
+
+
 def _true_score(volume: Volume, truth: Mask, side: str) -> float | None:
     try:
         return score_hip(truth, volume.pixels, volume.spacing_mm, side).unet_score
@@ -209,11 +237,10 @@ def _true_score(volume: Volume, truth: Mask, side: str) -> float | None:
         return None
 
 
-def _agreement(results: list[HipResult]) -> dict[str, Any]:
+def _agreement(results: list[HipResult], truth: str = "true_score") -> dict[str, Any]:
     """ICC(A,1) between true and predicted scores of the hips that have both."""
-    pairs = [
-        (r.true_score, r.predicted_score) for r in results if r.true_score is not None and r.predicted_score is not None
-    ]
+    both = ((getattr(r, truth), r.predicted_score) for r in results)
+    pairs = [(true, predicted) for true, predicted in both if true is not None and predicted is not None]
     if len(pairs) < 3:
         return {"icc": None, "low": None, "high": None, "n": len(pairs)}
     result = icc(np.array(pairs), form="A,1")

@@ -1,5 +1,6 @@
 """The loss of training: soft Dice and binary cross-entropy, over the labels that were annotated."""
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -42,3 +43,18 @@ def segmentation_loss(logits: Tensor, targets: Tensor, annotated: Tensor | None 
     """Dice loss plus binary cross-entropy, computed in float32 whatever the precision of the network."""
     logits, targets = logits.float(), targets.float()
     return dice_loss(logits, targets, annotated) + cross_entropy(logits, targets, annotated)
+
+
+def regional_dice_loss(logits: Tensor, targets: Tensor, region: Tensor) -> Tensor:
+    """Dice loss of one label inside a region and outside it, averaged: the larger part does not drown the other.
+
+    Parameters
+    ----------
+    logits, targets, region : float, shape (B, H, W); targets and region 0 or 1
+    """
+    planes = torch.stack([region, 1 - region], dim=1)  # (B, 2, H, W)
+    probabilities = logits.float().sigmoid()[:, None] * planes
+    masked = targets[:, None] * planes
+    axes = (0, 2, 3)
+    overlap = 2 * (probabilities * masked).sum(axes) + DICE_SMOOTHING
+    return (1 - overlap / (probabilities.sum(axes) + masked.sum(axes) + DICE_SMOOTHING)).mean()

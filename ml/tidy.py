@@ -7,6 +7,7 @@ from scipy import ndimage
 from ml.crops import Point, distance_mm
 from ml.dicom.volume import Volume
 from ml.labels import BME, FEMORAL_HEAD, FEMUR, SYNOVITIS, Mask
+from scoring.mri.slices import MIN_HEAD_MM2 as MIN_HEAD_MM2_OF_HIP_SLICE
 
 HEAD_REACH_MM = 45.0  # a femoral head has a radius of at most 30 mm, and its centre is known to some 10 mm
 MIN_LESION_ML = 0.02  # a speck of noise; the smallest lesions drawn by hand are larger
@@ -28,7 +29,8 @@ def tidy(mask: Mask, volume: Volume, centre_mm: Point) -> Mask:
     Returns
     -------
     uint8, same shape
-        The head is its largest connected part among the slices within 45 mm of the centre. The femur is what touches
+        The head is its largest connected part among the slices within 45 mm of the centre, on slices where it has the
+        100 mm² of a hip slice (below, the score divides by next to nothing). The femur is what touches
         the head, and other parts of at least a twentieth of it (a trochanter can lie apart in a stack with gaps).
         Lesions below 0.02 mL are gone. Elsewhere nothing changes.
     """
@@ -36,7 +38,7 @@ def tidy(mask: Mask, volume: Volume, centre_mm: Point) -> Mask:
     is_far = np.abs(distance_mm(volume, centre_mm)) > HEAD_REACH_MM
     head = (mask & FEMORAL_HEAD) > 0
     head[is_far] = False
-    head = _largest(head)
+    head = without_slivers(_largest(head), volume)
     femur = _without_small((mask & FEMUR) > 0, n_least=int(((mask & FEMUR) > 0).sum()) // 20) | head
     n_least = max(2, int(np.ceil(MIN_LESION_ML / voxel_ml)))
     tidied = np.zeros_like(mask)
@@ -45,6 +47,12 @@ def tidy(mask: Mask, volume: Volume, centre_mm: Point) -> Mask:
     for bit in (BME, SYNOVITIS):
         tidied[_without_small((mask & bit) > 0, n_least)] |= bit
     return tidied
+
+
+def without_slivers(head: Voxels, volume: Volume) -> Voxels:
+    """The head on the slices where its section is large enough for a hip slice."""
+    areas = head.sum(axis=(1, 2)) * (volume.spacing_mm[1] * volume.spacing_mm[2])
+    return head & (areas >= MIN_HEAD_MM2_OF_HIP_SLICE)[:, None, None]
 
 
 def implausible_head(mask: Mask, volume: Volume) -> str:

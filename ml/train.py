@@ -17,10 +17,12 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from ml import augment, dataset
-from ml.bundle import save_unet, unet_of
-from ml.losses import segmentation_loss
+from ml.bundle import describe, load_unet, save_unet, unet_of
+from ml.labels import LABELS
+from ml.losses import regional_dice_loss, segmentation_loss
 from ml.metrics import stack_dice
 from ml.networks.unet import UNet
+from ml.phantom.anatomy import Tissue
 
 DATA_FOLDER = Path("var/ml")
 VALIDATION_SEEDS = range(10_000, 10_012)
@@ -30,6 +32,16 @@ WARM_UP_STEPS = 150
 EMA_DECAY = 0.998
 GRADIENT_NORM = 5.0
 CHECKPOINT = "checkpoint.pt"
+CHECKPOINT_PARTS = ("network", "extra", "average", "optimizer")
+BME_WEIGHT = 0.5
+# Tissues outside the femur that are learnt beside the labels and left behind: pelvic oedema lies in the pelvis, and
+# synovitis is told from the film and the cartilage that every joint has.
+EXTRA = {
+    "pelvis": (Tissue.MARROW, Tissue.CORTEX, Tissue.BME),
+    "film": (Tissue.FLUID,),
+    "cartilage": (Tissue.CARTILAGE,),
+}
+EXTRA_WEIGHT = 0.3
 
 
 class TrainingError(RuntimeError):
@@ -49,6 +61,7 @@ class Plan:
     bf16: bool
     threads: int
     workers: int
+    start: str = ""
 
 
 @dataclass
@@ -56,6 +69,7 @@ class State:
     """What a run carries from step to step and keeps in its checkpoint."""
 
     network: UNet
+    extra: nn.Conv2d
     average: UNet
     optimizer: torch.optim.Optimizer
     step: int = 0
@@ -74,6 +88,7 @@ def command(arguments: list[str]) -> int:
     parser.add_argument("--bf16", action="store_true", help="bfloat16 convolutions (fast on processors with AMX)")
     parser.add_argument("--threads", type=int, default=1, help="of the network; one is fastest on a busy machine")
     parser.add_argument("--workers", type=int, default=1, help="processes that augment")
+    parser.add_argument("--start", default="", metavar="FOLDER", help="go on from the weights of another run's bundle")
     parser.add_argument("--out", type=Path, required=True, help="bundle folder; a checkpoint in it is resumed")
     parser.add_argument("--data", type=Path, help="where examples are kept; default var/ml/phantoms-<fingerprint>")
     options = vars(parser.parse_args(arguments))
@@ -82,6 +97,8 @@ def command(arguments: list[str]) -> int:
     if not 1 <= plan.phantoms <= MAX_TRAINING_SEED + 1:
         parser.error(f"--phantoms must be 1 to {MAX_TRAINING_SEED + 1}: higher seeds are for validation and tests")
     made_by = shlex.join(["python", "-m", "ml", "train", *arguments])
+    if plan.start:
+        made_by = f"{describe(Path(plan.start))['unet']['command']} && {made_by}"
     train(plan, out, data or DATA_FOLDER / f"phantoms-{dataset.fingerprint()}", made_by)
     return 0
 
@@ -133,23 +150,28 @@ def learning_rate(plan: Plan, step: int, seconds: float) -> float:
 
 def _start(plan: Plan, out: Path) -> State:
     torch.manual_seed(plan.seed)
-    network = UNet(base=plan.base).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = UNet(base=plan.base)
+    if plan.start:
+        network = load_unet(Path(plan.start), describe(Path(plan.start)))
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    extra = nn.Conv2d(plan.base, len(EXTRA), 1)
     average = unet_of(network.state_dict(), network.settings)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=plan.learning_rate, weight_decay=1e-3)
-    state = State(network, average, optimizer)
+    parameters = [*network.parameters(), *extra.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=plan.learning_rate, weight_decay=1e-3)
+    state = State(network, extra, average, optimizer)
     path = out / CHECKPOINT
     if path.exists():
         kept = torch.load(path, weights_only=True)
         if kept["plan"] != asdict(plan):
             raise TrainingError(f"{path} belongs to another plan: {kept['plan']}; choose another --out or delete it")
-        for part in ("network", "average", "optimizer"):
+        for part in CHECKPOINT_PARTS:
             getattr(state, part).load_state_dict(kept[part])
         state.step, state.seconds = kept["step"], kept["seconds"]
     return state
 
 
 def _save_checkpoint(state: State, plan: Plan, out: Path) -> None:
-    kept = {part: getattr(state, part).state_dict() for part in ("network", "average", "optimizer")}
+    kept = {part: getattr(state, part).state_dict() for part in CHECKPOINT_PARTS}
     kept |= {"plan": asdict(plan), "step": state.step, "seconds": state.seconds}
     partial = out / f"{CHECKPOINT}.part"
     torch.save(kept, partial)
@@ -162,8 +184,13 @@ def _step(state: State, plan: Plan, images: Tensor, targets: Tensor) -> float:
         group["lr"] = learning_rate(plan, state.step, state.seconds)
     state.network.train()
     with torch.autocast("cpu", torch.bfloat16, enabled=plan.bf16):
-        logits = state.network(images.contiguous(memory_format=torch.channels_last))
-    loss = segmentation_loss(logits, targets)
+        features = state.network.features(images.contiguous(memory_format=torch.channels_last))
+        logits, extra = state.network.head(features), state.extra(features)
+    n_labels = len(LABELS)
+    femur, bme = targets[:, LABELS.index("femur")], LABELS.index("bme")
+    loss = segmentation_loss(logits, targets[:, :n_labels])
+    loss = loss + BME_WEIGHT * regional_dice_loss(logits[:, bme], targets[:, bme], femur)
+    loss = loss + EXTRA_WEIGHT * segmentation_loss(extra, targets[:, n_labels:])
     if not torch.isfinite(loss):
         raise TrainingError(f"the loss is {loss.item()} at step {state.step}; lower --learning-rate")
     state.optimizer.zero_grad()
@@ -185,13 +212,16 @@ class Batches(Dataset[tuple[Tensor, Tensor]]):
         return self.n_steps
 
     def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
-        """Network input, float32, shape (18, 1, 128, 160), and targets, float32, shape (18, 4, 128, 160)."""
+        """Network input, float32, shape (18, 1, 128, 160); targets, float32, shape (18, 7, 128, 160), labels and `EXTRA`."""
         arrays = dataset.draw(
             self.stacks, np.random.default_rng([self.seed, step]), min(N_STACKS, len(self.stacks)), N_SLICES
         )
         images, masks, tissues = (torch.from_numpy(array) for array in arrays)
         rng = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
-        return augment.augment(images, masks, tissues, N_SLICES, rng, augment.Settings())
+        inputs, targets, ids = augment.augment(images, masks, tissues, N_SLICES, rng, augment.Settings())
+        is_outside_femur = targets[:, 0] == 0
+        extra = [torch.isin(ids, torch.tensor(group)) & is_outside_femur for group in EXTRA.values()]
+        return inputs, torch.cat([targets, torch.stack(extra, dim=1).float()], dim=1)
 
 
 def _batches(stacks: list[dataset.Stack], plan: Plan, first_step: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -62,6 +62,11 @@ class UNet(nn.Module):
         -------
         float32, shape (B, 4, H, W)
         """
+        logits: Tensor = self.head(self.features(images))
+        return logits
+
+    def features(self, images: Tensor) -> Tensor:
+        """What the segmentation head sees, shape (B, base, H, W)."""
         skips: list[Tensor] = []
         features = images
         for level, block in enumerate(self.encoder):
@@ -70,5 +75,4 @@ class UNet(nn.Module):
         skips.pop()
         for up, block in zip(reversed(self.up), reversed(self.decoder), strict=True):
             features = block(torch.cat([skips.pop(), up(features)], dim=1))  # (B, 2 C, H, W)
-        logits: Tensor = self.head(features)
-        return logits
+        return features

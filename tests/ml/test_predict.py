@@ -8,7 +8,7 @@ from ml import labels, predict, tidy
 from ml.bundle import Bundle
 from ml.hips import FoundHip
 from ml.networks.unet import UNet
-from tests.ml.toys import make_volume
+from tests.ml.toys import ball, make_volume
 
 CENTRES = {"right": (10, 70, 60), "left": (10, 70, 240)}
 
@@ -34,9 +34,8 @@ def volume():
     """Two dark balls of 24 mm radius in grey, with a bright patch medial to the right one."""
     pixels = np.full((21, 140, 300), 100.0) + np.random.default_rng(0).normal(0, 2, (21, 140, 300))
     shape = make_volume(pixels, (3.5, 0.9, 0.9))
-    index = np.stack(np.meshgrid(*map(np.arange, pixels.shape), indexing="ij"), axis=-1)
     for centre in CENTRES.values():
-        pixels[np.linalg.norm(shape.to_lps(index) - shape.to_lps(centre), axis=-1) < 24] = 20.0
+        pixels[ball(shape, shape.to_lps(centre), 24)] = 20.0
     pixels[6:14, 60:80, 90:100] = 400.0
     return make_volume(pixels, (3.5, 0.9, 0.9))
 

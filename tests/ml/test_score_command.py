@@ -10,7 +10,7 @@ from ml import labels, predict, score_command
 from ml.hips import FoundHip
 from tests.builders import dicom
 from tests.ml.test_predict import CENTRES, make_bundle
-from tests.ml.toys import make_volume
+from tests.ml.toys import ball, make_volume
 
 SHAPE, SPACING_MM = (21, 140, 300), (3.5, 0.9, 0.9)
 HIP_KEYS = {
@@ -24,9 +24,8 @@ def stack():
     """Two dark balls in grey with a bright patch beside the right one, as a stack that files are made of."""
     pixels = np.full(SHAPE, 100.0) + np.random.default_rng(0).normal(0, 2, SHAPE)
     volume = make_volume(pixels, SPACING_MM)
-    index = np.stack(np.meshgrid(*map(np.arange, SHAPE), indexing="ij"), axis=-1)
     for centre in CENTRES.values():
-        pixels[np.linalg.norm(volume.to_lps(index) - volume.to_lps(centre), axis=-1) < 24] = 20.0
+        pixels[ball(volume, volume.to_lps(centre), 24)] = 20.0
     pixels[6:14, 60:80, 90:100] = 400.0
     return dicom.Stack(pixels.astype(np.uint16), SPACING_MM, (-120.0, -30.0, 80.0))
 

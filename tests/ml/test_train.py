@@ -72,7 +72,7 @@ def test_a_loss_that_is_not_finite_ends_the_run(tmp_path):
     images = torch.full((2, 1, 128, 160), float("nan"))
     before = [value.clone() for value in state.network.parameters()]
     with pytest.raises(train.TrainingError, match="loss is nan at step 0"):
-        train._step(state, plan(), images, torch.zeros(2, 4, 128, 160))
+        train._step(state, plan(), images, torch.zeros(2, 7, 128, 160))
     assert all(torch.equal(a, b) for a, b in zip(before, state.network.parameters(), strict=True))
 
 

@@ -17,6 +17,14 @@ def make_volume(pixels: np.ndarray, spacing_mm=(4.0, 0.9, 1.1), origin_mm=(-120.
     return Volume(np.asarray(pixels, np.float32), spacing_mm, affine, sources)
 
 
+def ball(volume: Volume, centre_mm, radius_mm: float) -> np.ndarray:
+    """The voxels of a Volume of `make_volume` whose middle lies in a ball."""
+    s, r, c = (np.arange(n, dtype=np.float32) for n in volume.pixels.shape)
+    at, step = volume.to_index(centre_mm).astype(np.float32), np.float32(volume.spacing_mm)
+    across = ((s - at[0]) * step[0])[:, None, None] ** 2 + ((r - at[1]) * step[1])[:, None] ** 2
+    return across + ((c - at[2]) * step[2]) ** 2 < radius_mm**2
+
+
 def make_stack(seed: int = 0, n_slices: int = 12) -> Stack:
     """A ball for a head with a bright middle (BME) and a bright crescent beside it (synovitis)."""
     rng = np.random.default_rng(seed)
