@@ -69,9 +69,7 @@ def measure(n_variables: int = N_VARIABLES, n_rows: int = N_ROWS, repeats: int =
 def main() -> int:
     """Print the figures; 1 when the aim is missed."""
     figures = measure()
-    print(
-        f"correlation tables, Pearson and Spearman, intervals and corrections, {N_VARIABLES} variables × {N_ROWS:,} rows"
-    )
+    print(f"correlation tables, Pearson and Spearman, intervals and corrections, {N_VARIABLES} variables × {N_ROWS:,} rows")
     print(f"  numpy.corrcoef + scipy rank transform  {figures['reference_s']:.2f} s")
     for name, title in (
         ("complete", f"complete rows (aim ≤ {AIM:g})"),

@@ -31,10 +31,11 @@ class Door:
     roles: tuple[str, ...]
     rows: tuple[tuple[str, str], ...] = ()
     method: str = "get"
+    names_series: bool = False  # the form has to name the study's series
 
 
-def door(*roles: str, method: str = "get", **rows: str) -> Door:
-    return Door(roles, tuple(rows.items()), method)
+def door(*roles: str, method: str = "get", names_series: bool = False, **rows: str) -> Door:
+    return Door(roles, tuple(rows.items()), method, names_series)
 
 
 OPEN = {"healthz", "accounts:sign-in", "api:schema"}
@@ -73,8 +74,12 @@ DOORS = {
     "followup:patient": door(*CLINICAL, pk="patient"),
     "reading:list": door(*ROLES),
     "reading:visit": door("radiologist", visit_pk="visit"),
-    "reading:withdraw": door(*CLINICAL, method="post", pk="read"),
+    "reading:withdraw": door(*COHORT, method="post", pk="read"),  # another reader's read is not there for a radiologist
     "cohort:cohort": door(*COHORT),
+    "cohort:missing": door(*COHORT),
+    "cohort:correlations-csv": door(*COHORT),
+    "cohort:long-csv": door(*COHORT),
+    "cohort:dictionary-csv": door(*COHORT),
     "imaging:studies": door(*ROLES),
     "imaging:unassigned": door(*ROLES),
     "imaging:pick-patient": door(*ROLES),
@@ -82,8 +87,8 @@ DOORS = {
     "imaging:attach": door(*CLINICAL, pk="study"),
     "imaging:detach": door(*CLINICAL, method="post", pk="study"),
     "imaging:release": door(*CLINICAL, method="post", pk="study"),
-    "imaging:review": door(*CLINICAL, method="post", pk="study"),
-    "imaging:choose-series": door(*CLINICAL, method="post", pk="study"),
+    "imaging:review": door(*CLINICAL, method="post", names_series=True, pk="study"),
+    "imaging:choose-series": door(*CLINICAL, method="post", names_series=True, pk="study"),
     "imaging:score": door(*CLINICAL, method="post", pk="study"),
     "imaging:upload": door(*CLINICAL),
     "imaging:upload-start": door(*CLINICAL, method="post"),
@@ -154,7 +159,8 @@ def things():
 
 def ask(client: Client, name: str, row: Door, things) -> int:
     address = reverse(name, kwargs={argument: things[kind].pk for argument, kind in row.rows})
-    return getattr(client, row.method)(address).status_code
+    data = {"series": things["series"].pk} if row.names_series else {}
+    return getattr(client, row.method)(address, data).status_code
 
 
 @pytest.mark.parametrize("name", sorted(DOORS))

@@ -1,5 +1,6 @@
 """`manage.py worker`: a real Celery worker on the database and broker of this installation."""
 
+import os
 from argparse import ArgumentParser
 from typing import Any
 
@@ -18,6 +19,7 @@ class Command(BaseCommand):
         parser.add_argument("--loglevel", default="INFO")
 
     def handle(self, *args: Any, queue: str, loglevel: str, **options: Any) -> None:
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads of the network sleep while they wait: the machine is shared
         queues = ",".join(QUEUES) if queue == "all" else queue
         app.worker_main(
             ["worker", "--pool=solo", "-Q", queues, "-n", f"{queue}-%i@%h", "--loglevel", loglevel, "--without-mingle",
