@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from hipapp.accounts.models import User
 from hipapp.accounts.permissions import Act, can
+from hipapp.clinic.identity import Identity
 from hipapp.clinic.models import Patient, TreatmentPeriod
 from hipapp.clinic.selectors import identity_for, visible_visits
 from hipapp.followup.detectable import himriss_sdc
@@ -59,10 +60,11 @@ def build_page(user: User, patient: Patient) -> dict[str, Any]:
     is_reader = acts[Act.READ_HIMRISS]
     rows = visit_rows(visible_visits(user).filter(patient=patient), visible_reads(user))
     treatments = list(patient.treatments.all())
+    identity = identity_for(user, patient)
     context: dict[str, Any] = {
         "patient": patient,
-        "identity": identity_for(user, patient),
-        "facts": _facts(patient, treatments),
+        "identity": identity,
+        "facts": _facts(patient, identity, treatments),
         "rows": rows,
         "newest": rows[-1] if rows else None,
         "treatments": treatments,
@@ -92,10 +94,18 @@ def _of_visits(rows: list[VisitRow], treatments: list[TreatmentPeriod], is_reade
     }
 
 
-def _facts(patient: Patient, treatments: list[TreatmentPeriod]) -> dict[str, Any]:
+def _facts(patient: Patient, identity: Identity | None, treatments: list[TreatmentPeriod]) -> dict[str, Any]:
     today: date = timezone.localdate()
     current = [item for item in treatments if item.started_on <= today and (item.ended_on is None or item.ended_on >= today)]
-    return {"age": None if patient.birth_year is None else today.year - patient.birth_year, "current": current}
+    return {"age": _age(patient, identity, today), "current": current}
+
+
+def _age(patient: Patient, identity: Identity | None, today: date) -> int | None:
+    """Age in years: exact for those who may see the birth date, else the age reached this year."""
+    if identity is not None and identity.birth_on is not None:
+        born = identity.birth_on
+        return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
+    return None if patient.birth_year is None else today.year - patient.birth_year
 
 
 def _models(rows: list[VisitRow]) -> list[str]:

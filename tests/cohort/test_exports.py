@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from hipapp.clinic import services as clinic
 from hipapp.clinic.identity import Identity
-from hipapp.cohort.exports import LONG_COLUMNS, MAX_SHIFT_DAYS, dictionary_rows, shifted
+from hipapp.cohort.exports import LONG_COLUMNS, MAX_SHIFT_DAYS, dictionary_rows, pseudonym, shifted
 from hipapp.cohort.tables import csv_lines, neutralise
 from scoring.statistics.correlation import spearman
 from tests.builders import rows
@@ -55,8 +55,13 @@ def test_long_file_carries_no_identity_and_no_true_date(client, coordinator, rhe
     clinic.set_identity(rheumatologist, patient, Identity("Planted, Name", "R-77123", date(1987, 5, 6)))
     client.force_login(coordinator)
     body = b"".join(client.get(reverse("cohort:long-csv"), {"visit": "each"})).decode()
-    for planted in ("Planted", "R-77123", "1987", patient.study_code, "2025-01-06", rheumatologist.username):
+    for planted in ("Planted", "R-77123", patient.study_code, rheumatologist.username):
         assert planted not in body
+    lines = list(csv.DictReader(io.StringIO(body)))
+    assert "1987" not in {line["value"] for line in lines}
+    days = {line["shifted_date"] for line in lines if line["patient"] == pseudonym("patient", patient.pk)}
+    assert len(days) == 2
+    assert not days & {"2025-01-06"}
 
 
 def test_dates_are_shifted_by_the_same_days_for_all_visits_of_a_patient(patients):

@@ -12,6 +12,7 @@ from tests.followup.builders import add_mri, add_read
 
 pytestmark = pytest.mark.django_db
 FORM = {"right-femoral_bme": "20", "right-acetabular_bme": "10", "right-effusion": "5"}
+SHOWN = re.compile(r'(>|value="|:)\s*(61|33|29|123)\b')
 PLANTED = {"femoral": 61, "acetabular": 33, "effusion": 29}
 
 
@@ -75,9 +76,15 @@ def test_reader_gets_no_other_read_and_no_automatic_score(client, radiologist, o
     for answer in answers:
         body = answer.content.decode()
         assert answer.status_code == 200
-        assert not re.search(r'(>|value="|:)\s*(61|33|29|123)\b', body)
+        assert not SHOWN.search(body)
         for planted in ("Planted", other.username, "7.77", "6.66"):
             assert planted not in body
+
+
+def test_the_search_for_planted_reads_finds_them_where_they_may_stand(client, rheumatologist, other, visit):
+    add_read(visit, other, "right", *PLANTED.values())
+    client.force_login(rheumatologist)
+    assert SHOWN.search(client.get(reverse("reading:list")).content.decode())
 
 
 def test_visit_with_an_mri_waits_until_it_is_read(client, radiologist, visit):
