@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from ml.bundle import load
-from ml.crops import extract, normalise
+from ml.crops import normalised_crops
 from ml.phantom import generate
 from ml.predict import segment
 from ml.study_score import score_volume
@@ -30,7 +30,7 @@ def main() -> None:
     volumes = [generate(FIRST_SEED + n, target="both", style="stir", n_slices=22).volume for n in range(N_STUDIES)]
     found = [[hip for hip in segment(volume, bundle).hips if hip.centre_mm is not None] for volume in volumes]
     crops = [
-        np.concatenate([normalise(extract(volume, hip.centre_mm, hip.side)) for hip in hips])
+        np.concatenate([normalised_crops(volume, hip.centre_mm, hip.side) for hip in hips])
         for volume, hips in zip(volumes, found, strict=True)
     ]
     batches = [torch.from_numpy(crop)[:, None].contiguous(memory_format=torch.channels_last) for crop in crops]

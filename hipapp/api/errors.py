@@ -14,8 +14,7 @@ from hipapp.core.errors import DomainError
 def handle(error: Exception, context: dict[str, Any]) -> Response | None:
     """Answer for an exception raised in an API view; None lets Django's own 500 happen."""
     if isinstance(error, DomainError):
-        fields = {error.field: [error.message]} if error.field else {}
-        return Response(_body(error.code, error.message, fields), status=error.status)
+        return Response(_body(error.code, error.message, {error.field: [error.message]} if error.field else {}), error.status)
     if isinstance(error, ValidationError):
         error = exceptions.ValidationError(getattr(error, "message_dict", None) or error.messages)
     response = exception_handler(error, context)

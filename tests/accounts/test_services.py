@@ -83,7 +83,10 @@ def test_nobody_resets_a_person_of_another_centre(administrator, other_centre):
     assert stranger.check_password(PASSWORD)
 
 
-@pytest.mark.parametrize(("old", "new", "field"), [("wrong", "a good long phrase", "old_password"), (PASSWORD, "short", "new_password")])
+@pytest.mark.parametrize(
+    ("old", "new", "field"),
+    [("wrong", "a good long phrase", "old_password"), (PASSWORD, "short", "new_password")],
+)
 def test_own_password_needs_the_old_one_and_a_good_new_one(radiologist, old, new, field):
     with pytest.raises(DomainError) as error:
         services.change_own_password(radiologist, old=old, new=new)

@@ -19,7 +19,7 @@ def make_case(name="toy", shift_mm=0.0):
     for at in CENTRES.values():
         centre_mm = volume.to_lps(at)
         pixels[ball(volume, centre_mm, 24)] = 20.0
-        mask[ball(volume, centre_mm + (shift_mm, 0, 0), 24)] = FEMUR | FEMORAL_HEAD
+        mask[ball(volume, centre_mm + np.array([shift_mm, 0, 0]), 24)] = FEMUR | FEMORAL_HEAD
     pixels[6:14, 60:80, 90:100] = 400.0
     mask[6:14, 60:80, 90:100] = SYNOVITIS
     pixels += np.random.default_rng(0).normal(0, 2, pixels.shape)
