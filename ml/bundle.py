@@ -149,6 +149,13 @@ def seal(folder: Path) -> str:
     return bundle_hash(description)
 
 
+def record(folder: Path, name: str, figures: dict[str, Any]) -> None:
+    """Keep measured figures beside the network's other metrics; the bundle's hash stays."""
+    description = describe(folder)
+    description["unet"]["metrics"][name] = figures
+    _write(folder, description)
+
+
 def bundle_hash(description: dict[str, Any]) -> str:
     """One SHA-256 over the files' hashes: the same for the same files, whatever else the description says."""
     files = description["files"]

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from ml.bundle import DEFAULT, load
+from ml.bundle import DEFAULT, load, record
 from ml.crops import SIDES, Box, Point
 from ml.dicom.volume import Volume
 from ml.labels import BITS, BME, FEMORAL_HEAD, LABELS, SYNOVITIS, Mask
@@ -75,12 +75,15 @@ def command(arguments: list[str]) -> int:
     parser.add_argument("--model", type=Path, default=DEFAULT, metavar="FOLDER")
     parser.add_argument("--true-centres", action="store_true", help="use the true head centres instead of finding them")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every hip and the summary here")
+    parser.add_argument("--record", action="store_true", help="keep the summary in the bundle's description")
     options = parser.parse_args(arguments)
     results = evaluate(options.generator, options.patients, options.model, options.true_centres)
     summary = summarise(results)
     if options.json is not None:
         hips = [asdict(result) for result in results]
         options.json.write_text(json.dumps({"summary": summary, "hips": hips}, indent=1) + "\n")
+    if options.record:
+        record(options.model, f"{options.generator}_generator", summary | {"n_patients": options.patients})
     print(table(summary))
     return 0
 

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from ml import augment, dataset
 from ml.bundle import describe, load_unet, save_unet, unet_of
 from ml.labels import LABELS
-from ml.losses import regional_dice_loss, segmentation_loss
+from ml.losses import missed_loss, regional_dice_loss, segmentation_loss
 from ml.metrics import stack_dice
 from ml.networks.unet import UNet
 from ml.phantom.anatomy import Tissue
@@ -34,6 +34,7 @@ GRADIENT_NORM = 5.0
 CHECKPOINT = "checkpoint.pt"
 CHECKPOINT_PARTS = ("network", "extra", "average", "optimizer")
 BME_WEIGHT = 0.5
+MISSED_WEIGHT = 0.15
 # Tissues outside the femur that are learnt beside the labels and left behind: pelvic oedema lies in the pelvis, and
 # synovitis is told from the film and the cartilage that every joint has.
 EXTRA = {
@@ -190,6 +191,7 @@ def _step(state: State, plan: Plan, images: Tensor, targets: Tensor) -> float:
     femur, bme = targets[:, LABELS.index("femur")], LABELS.index("bme")
     loss = segmentation_loss(logits, targets[:, :n_labels])
     loss = loss + BME_WEIGHT * regional_dice_loss(logits[:, bme], targets[:, bme], femur)
+    loss = loss + MISSED_WEIGHT * missed_loss(logits[:, bme], targets[:, bme], femur)
     loss = loss + EXTRA_WEIGHT * segmentation_loss(extra, targets[:, n_labels:])
     if not torch.isfinite(loss):
         raise TrainingError(f"the loss is {loss.item()} at step {state.step}; lower --learning-rate")

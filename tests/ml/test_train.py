@@ -45,6 +45,18 @@ def test_the_command_writes_a_bundle_that_names_it(toy_data, tmp_path):
     assert torch.isfinite(network(torch.zeros(1, 1, 128, 160))).all()
 
 
+def test_a_second_run_goes_on_from_the_weights_of_a_first_and_names_both(toy_data, tmp_path):
+    run(tmp_path / "one", 2)
+    train.command([*ARGUMENTS, "--steps", "1", "--start", str(tmp_path / "one"), "--out", str(tmp_path / "two"), "--data", "-"])
+    command = bundle.describe(tmp_path / "two")["unet"]["command"]
+    assert command.count("python -m ml train") == 2
+    assert " && " in command
+    first, second = (bundle.load_unet(tmp_path / name, bundle.describe(tmp_path / name)) for name in ("one", "two"))
+    fresh = train._start(plan(seed=99), tmp_path / "three").network
+    kernels = [network.encoder[4][0].weight.detach() for network in (first, second, fresh)]
+    assert (kernels[1] - kernels[0]).abs().mean() < 0.2 * (kernels[2] - kernels[0]).abs().mean()
+
+
 def test_the_same_seed_gives_the_same_weights(toy_data, tmp_path):
     for name in ("one", "two"):
         run(tmp_path / name, 2)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ml import augment
-from ml.losses import cross_entropy, dice_loss, segmentation_loss
+from ml.losses import cross_entropy, dice_loss, missed_loss, regional_dice_loss, segmentation_loss
 from ml.networks.unet import UNet
 from tests.ml.toys import make_stack
 
@@ -55,3 +55,24 @@ def test_a_label_that_was_not_annotated_takes_no_part():
     segmentation_loss(logits, torch.ones(3, 4, 8, 8), annotated).backward()
     assert not logits.grad[:, 2].any()
     assert logits.grad[:, [0, 1, 3]].abs().sum((0, 2, 3)).min() > 0
+
+
+def test_a_small_part_outside_the_region_weighs_as_much_as_a_large_part_inside():
+    targets, region = torch.zeros(1, 40, 40), torch.zeros(1, 40, 40)
+    region[:, :30] = 1
+    targets[:, :20] = 1
+    targets[:, 36:38] = 1
+    inside_only = torch.where((targets * region) > 0, 20.0, -20.0)
+    assert dice_loss(inside_only[:, None], targets[:, None]) < 0.1
+    assert regional_dice_loss(inside_only, targets, region) == pytest.approx(0.5, abs=0.01)
+    assert regional_dice_loss((targets * 2 - 1) * 20, targets, region) == pytest.approx(0, abs=1e-3)
+
+
+def test_what_is_surely_denied_is_still_felt():
+    targets, region = torch.zeros(1, 40, 40), torch.zeros(1, 40, 40)
+    targets[:, :10] = 1
+    logits = torch.full((1, 40, 40), -12.0, requires_grad=True)
+    missed_loss(logits, targets, region).backward()
+    assert logits.grad[:, :10].sum() == pytest.approx(-0.5, abs=0.01)
+    assert not logits.grad[:, 10:].any()
+    assert missed_loss(targets * 40 - 20, targets, region) == pytest.approx(0, abs=1e-3)
