@@ -19,7 +19,9 @@ class Command(BaseCommand):
         parser.add_argument("--loglevel", default="INFO")
 
     def handle(self, *args: Any, queue: str, loglevel: str, **options: Any) -> None:
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads of the network sleep while they wait: the machine is shared
+# The machine is shared with the web server and other workers: threads that wait should sleep, and leave cores to others.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // 2)))
         queues = ",".join(QUEUES) if queue == "all" else queue
         app.worker_main(
             ["worker", "--pool=solo", "-Q", queues, "-n", f"{queue}-%i@%h", "--loglevel", loglevel, "--without-mingle",
