@@ -23,7 +23,7 @@ from ml.hips.verify import FEATURES, candidates
 log = logging.getLogger(__name__)
 HIT_MM = 12.0  # a candidate this near to a true head of its side is a hip
 STACKS_A_SCENE = 3
-PHANTOM_SHARE = 0.25
+PHANTOM_SHARE = 0.4
 RIDGE = 2.0
 
 Array = npt.NDArray[np.float64]
@@ -98,7 +98,7 @@ def main(arguments: list[str] | None = None) -> int:
     net = load_net(given.folder / WEIGHTS_NAME, tuple(settings["widths"]))
     settings["verdict"] = fit_verdict(gather(net, draw_stacks(given.seed, given.stacks)))
     given_words = arguments if arguments is not None else sys.argv[1:]
-    settings["verdict_command"] = shlex.join(["python", "-m", "ml.hips.calibrate", *given_words])
+    settings["commands"] += [shlex.join(["python", "-m", "ml.hips.calibrate", *given_words])]
     path.write_text(json.dumps(settings, indent=2) + "\n")
     return 0
 

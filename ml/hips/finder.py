@@ -15,6 +15,7 @@ from ml.hips.spheres import Answer
 from ml.hips.verify import FEATURES, SIDES, Candidate, Side, Verdict, candidates, choose
 
 BATCH = 8
+BEYOND_STACK_MM = 8.0
 WEIGHTS_NAME, SETTINGS_NAME = "hips.safetensors", "hips.json"
 
 
@@ -132,11 +133,19 @@ def _report(
     index = to_volume_index(answer.canvas, volume, candidate.ball.centre_mm)
     if confidence < verdict.threshold:
         return _absent(side, confidence, f"what looks most like a {side} femoral head is too doubtful")
+    index[0] = _into_stack(float(index[0]), volume)
     if np.any(index < -0.5) or np.any(index > np.array(volume.pixels.shape) - 0.5):
         return _absent(side, confidence, f"the middle of the {side} femoral head lies outside the images")
     x, y, z = (float(value) for value in volume.to_lps(index))
     why = f"{side} femoral head with a radius of {candidate.ball.radius_mm:.0f} mm"
     return FoundHip(side, True, confidence, (x, y, z), candidate.ball.radius_mm, why)
+
+
+def _into_stack(slice_index: float, volume: Volume) -> float:
+    """A centre just in front of the first slice or behind the last is drawn to the stack's face: so far the fit can err."""
+    faces = -0.5, len(volume.pixels) - 0.5
+    inside = float(np.clip(slice_index, *faces))
+    return inside if abs(slice_index - inside) * float(volume.spacing_mm[0]) <= BEYOND_STACK_MM else slice_index
 
 
 def _absent(side: Side, confidence: float, why: str) -> FoundHip:

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
+from ml.hips.finder import SETTINGS_NAME, WEIGHTS_NAME, load_net
 from ml.hips.network import HipNet
 from ml.hips.scenes.stream import stream
 
@@ -47,10 +48,11 @@ def finder_loss(logits: Tensor, shares: Tensor) -> Tensor:
     return entropy + 0.3 * (1 - dice.mean())
 
 
-def train(*, steps: int, batch: int, seed: int, peak_rate: float, pool_size: int, refresh: int, workers: int) -> HipNet:
-    """A network trained for so many steps on synthetic slices."""
-    torch.manual_seed(seed)
-    net = HipNet()
+def train(
+    net: HipNet, *, steps: int, batch: int, seed: int, peak_rate: float, pool_size: int, refresh: int, workers: int
+) -> HipNet:
+    """The network trained for so many steps on synthetic slices."""
+    net.train()
     optimiser = torch.optim.AdamW(net.parameters(), lr=peak_rate, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, peak_rate, total_steps=steps, pct_start=0.1)
     loader = DataLoader(Slices(seed, pool_size, refresh), batch_size=batch, num_workers=workers)
@@ -70,18 +72,26 @@ def train(*, steps: int, batch: int, seed: int, peak_rate: float, pool_size: int
     raise RuntimeError("the stream of slices ended before training did")
 
 
+def start(earlier: Path | None) -> HipNet:
+    """A fresh network, or that of an earlier run."""
+    if earlier is None:
+        return HipNet()
+    return load_net(earlier / WEIGHTS_NAME, tuple(json.loads((earlier / SETTINGS_NAME).read_text())["widths"]))
+
+
 def save(net: HipNet, folder: Path, settings: dict[str, object]) -> None:
     """Write `hips.safetensors` and `hips.json` into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     state = {name: tensor.contiguous() for name, tensor in net.state_dict().items() if "num_batches" not in name}
-    save_file(state, folder / "hips.safetensors")
-    (folder / "hips.json").write_text(json.dumps(settings, indent=2) + "\n")
+    save_file(state, folder / WEIGHTS_NAME)
+    (folder / SETTINGS_NAME).write_text(json.dumps(settings, indent=2) + "\n")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line."""
     parser = argparse.ArgumentParser(prog="python -m ml.hips.train", description=__doc__)
     parser.add_argument("out", type=Path, help="folder that gets hips.safetensors and hips.json")
+    parser.add_argument("--init", type=Path, help="folder of an earlier run to go on from")
     parser.add_argument("--steps", type=int, default=2500)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--seed", type=int, default=1)
@@ -92,12 +102,14 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(1)
+    torch.manual_seed(given.seed)
     net = train(
-        steps=given.steps, batch=given.batch, seed=given.seed, peak_rate=given.peak_rate,
+        start(given.init), steps=given.steps, batch=given.batch, seed=given.seed, peak_rate=given.peak_rate,
         pool_size=given.pool, refresh=given.refresh, workers=given.workers,
     )  # fmt: skip
     command = shlex.join(["python", "-m", "ml.hips.train", *(arguments if arguments is not None else sys.argv[1:])])
-    save(net, given.out, {"command": command, "widths": list(net.widths)})
+    earlier = json.loads((given.init / SETTINGS_NAME).read_text())["commands"] if given.init else []
+    save(net, given.out, {"commands": [*earlier, command], "widths": list(net.widths)})
     return 0
 
 

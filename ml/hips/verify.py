@@ -15,8 +15,8 @@ SIDES: tuple[Side, Side] = ("right", "left")
 PAIR_DISTANCE_MM = (125.0, 245.0)  # between the centres of the two heads, small to very large adults
 PAIR_HEIGHT_MM = 75.0  # a tilt of the pelvis by 25 degrees
 FEATURES = (
-    "overlap",  # soft Dice of the fitted sphere and the answer
-    "inner",  # mean share of head inside it
+    "overlap",  # soft Dice of the fitted sphere and the answer, stretched towards 1
+    "inner",  # mean share of head inside it, stretched towards 1
     "purity",  # agreement on the side
     "mass",  # logarithm of the millilitres of head, up to those of an ordinary one
     "radius",  # distance from the mean radius, in mm
@@ -29,6 +29,7 @@ FEATURES = (
     "visible",  # share of the sphere inside the field of view
 )
 _ORDINARY_ML = 40.0
+_LEAST_OVERLAP = 0.3  # a spot that a sphere explains no better than this is not worth weighing
 _SURE = 0.3  # shares below this are the network's doubt spread over many cells, not bone
 
 
@@ -67,6 +68,11 @@ def _best_slice(share: npt.NDArray[np.float32], where: npt.NDArray[np.bool_]) ->
     """Mean of a share over a region, in the slice where it is highest; 0 where the region is out of view."""
     n_cells = where.sum((1, 2))
     return float(((share * where).sum((1, 2)) / np.maximum(n_cells, 4)).max())
+
+
+def _stretch(share: float) -> float:
+    """0 … 1 to 0 … 3.9: the difference between good and very good counts as much as that between bad and good."""
+    return float(-np.log(1.02 - min(share, 1.0)))
 
 
 def _quality(ball: Ball) -> float:
@@ -119,17 +125,17 @@ def _partner(side: Side, ball: Ball, others: list[tuple[Side, Ball]]) -> float:
 
 
 def candidates(answer: Answer) -> list[Candidate]:
-    """All balls of an answer with their evidence."""
-    spot_list = spots(answer.heads)
-    sides = [_side_of(answer, spot) for spot in spot_list]
-    balls = [fit_ball(answer, spot) for spot in spot_list]
-    named = [(side, ball) for (side, _), ball in zip(sides, balls, strict=True)]
+    """All balls of an answer that are worth weighing, with their evidence."""
+    fitted = [(*_side_of(answer, spot), fit_ball(answer, spot)) for spot in spots(answer.heads)]
+    fitted = [(side, purity, ball) for side, purity, ball in fitted if ball.overlap > _LEAST_OVERLAP]
+    named = [(side, ball) for side, _, ball in fitted]
+    balls = [ball for _, ball in named]
     result = []
-    for (side, purity), ball in zip(sides, balls, strict=True):
+    for side, purity, ball in fitted:
         partner = _partner(side, ball, named)
         mass = np.log(min(ball.mass_ml, _ORDINARY_ML) + 0.1)
         stray = sum(map(_quality, balls)) - _quality(ball) - partner
-        shape = (ball.overlap, ball.inner, purity, mass, abs(ball.radius_mm - MEAN_RADIUS_MM))
+        shape = (_stretch(ball.overlap), _stretch(ball.inner), purity, mass, abs(ball.radius_mm - MEAN_RADIUS_MM))
         evidence = np.array([*shape, *_surroundings(answer, side, ball), partner, stray, ball.visible])
         result.append(Candidate(side, ball, evidence))
     return result

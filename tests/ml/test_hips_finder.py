@@ -142,4 +142,4 @@ def test_weights_of_another_network_are_refused(tmp_path):
 
 def test_the_weights_are_small_and_name_their_command():
     assert (WEIGHTS / "hips.safetensors").stat().st_size <= 2_000_000
-    assert json.loads((WEIGHTS / "hips.json").read_text())["command"].startswith("python -m ml.hips.train")
+    assert json.loads((WEIGHTS / "hips.json").read_text())["commands"][0].startswith("python -m ml.hips.train")

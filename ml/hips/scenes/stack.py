@@ -26,10 +26,15 @@ class Stack:
 
 
 def phantom_stack(rng: Rng) -> Stack:
-    """A study of `ml.phantom` of a validation seed, mostly of hips in the coronal plane."""
+    """A study of `ml.phantom` of a validation seed: hips in the coronal plane, hips in another plane, or no hips."""
     seed, draw = int(rng.integers(*VALIDATION_SEEDS)), rng.random()
-    plane = "coronal" if draw < 0.85 else str(rng.choice(["axial", "sagittal"]))
-    phantom = generate(seed, plane=plane, hips=draw < 0.65 or draw >= 0.85)
+    if draw < 0.5:
+        phantom = generate(seed)
+    elif draw < 0.8:
+        phantom = generate(seed, plane=str(rng.choice(["axial", "sagittal"])))
+    else:
+        phantom = generate(seed, hips=False, scene="pelvis" if rng.random() < 0.5 else None)
+    plane = phantom.plane
     heads = tuple(
         Head(side, np.array(hip.centre_mm), hip.radius_mm) for side, hip in phantom.hips.items() if plane == "coronal"
     )

@@ -48,15 +48,15 @@ def _prosthesis(rng: Rng) -> Scene:
 
 _ANY_PLANE = {"coronal": 0.6, "axial": 0.25, "sagittal": 0.15}
 KINDS = (
-    Kind("pelvis", 0.64, hip_pelvis, {"coronal": 0.76, "axial": 0.16, "sagittal": 0.08}),
+    Kind("pelvis", 0.61, hip_pelvis, {"coronal": 0.76, "axial": 0.16, "sagittal": 0.08}),
     Kind("prosthesis", 0.09, _prosthesis, {"coronal": 0.85, "axial": 0.10, "sagittal": 0.05}),
-    Kind("no bones", 0.07, lambda rng: hip_pelvis(rng, bones=False), _ANY_PLANE),
+    Kind("no bones", 0.10, lambda rng: hip_pelvis(rng, bones=False), _ANY_PLANE),
     Kind("knees", 0.06, others.knees, _ANY_PLANE),
     Kind("brain", 0.04, others.brain, _ANY_PLANE),
     Kind("blobs", 0.08, others.blobs, _ANY_PLANE),
     Kind("noise", 0.02, others.noise, {"coronal": 1.0}),
 )
-PHANTOM_SHARE = 0.3
+PHANTOM_SHARE = 0.4
 ODD_SHARE = 0.04  # coronal pelves of an impossible size or upside down, which are no hips
 PLAIN_SHARE = 0.03  # pure noise and mosaics
 
