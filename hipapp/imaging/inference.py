@@ -102,7 +102,7 @@ def _hip(outline: "HipOutline") -> HipOutcome:
         found=outline.found.found,
         confidence=outline.found.confidence,
         centre_mm=outline.centre_mm,
-        box=asdict(outline.box) if outline.box else None,
+        box={key: round(float(value), 2) for key, value in asdict(outline.box).items()} if outline.box else None,
         mask=None if refused else outline.mask,
         refused=(refused.code, refused.message) if refused else None,
     )

@@ -13,7 +13,7 @@ from hipapp.accounts.http import SignedInRequest
 from hipapp.accounts.permissions import Act, can, record_access
 from hipapp.clinic.selectors import visible_patients, visible_visits
 from hipapp.core.errors import DomainError
-from hipapp.imaging.models import Study
+from hipapp.imaging.models import Series, Study
 from hipapp.imaging.picker import find_patients, preset, read_target
 from hipapp.imaging.selectors import visible_studies
 from hipapp.imaging.services import reviews, scores, studies
@@ -45,7 +45,7 @@ def study_detail(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
 def study_review(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
     """Accept, reject, not assessable or undo, for one hip or (`side=both`) for both."""
     study = _study(request, pk)
-    series = get_object_or_404(study.series, pk=_number(request, "series"))
+    series = _series(request, study)
     verdict, side = request.POST.get("verdict", ""), request.POST.get("side", "")
     comment = request.POST.get("comment", "")
     seen = {one: _number(request, f"score_{one}") or None for one in ("right", "left")}
@@ -64,7 +64,7 @@ def study_review(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
 def study_series(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
     """Have another series scored."""
     study = _study(request, pk)
-    series = get_object_or_404(study.series, pk=_number(request, "series"))
+    series = _series(request, study)
     studies.choose_series(study, request.user, series)
     messages.success(request, "The other series is being scored.")
     return redirect("imaging:study", pk=pk)
@@ -147,6 +147,13 @@ def _chosen(request: SignedInRequest, study: Study) -> object:
 def _study(request: SignedInRequest, pk: uuid.UUID) -> Study:
     study: Study = get_object_or_404(visible_studies(request.user), pk=pk)
     return study
+
+
+def _series(request: SignedInRequest, study: Study) -> Series:
+    key = _number(request, "series")
+    if not key:
+        raise DomainError("Say which series is meant.", field="series")
+    return get_object_or_404(Series, pk=key, study=study)
 
 
 def _number(request: SignedInRequest, key: str) -> int:
