@@ -209,7 +209,7 @@ def _in_box(volume: Volume, box: Box | None) -> npt.NDArray[np.bool_]:
     """The crop's columns of voxels: the femur goes on below, where nobody looks; everywhere without a box."""
     inside = np.ones(volume.pixels.shape[1:], bool)
     if box is not None:
-        rows, columns = np.indices(inside.shape, sparse=True)
+        rows, columns = np.arange(inside.shape[0])[:, None], np.arange(inside.shape[1])
         inside = (rows > box.row_min) & (rows < box.row_max) & (columns > box.column_min) & (columns < box.column_max)
     return inside[None]
 

@@ -91,6 +91,19 @@ def segment(
     return Prediction(right, left, enforce_rules(right.mask | left.mask))
 
 
+def locate(volume: Volume, bundle: Bundle, refused: Refusal) -> Prediction:
+    """Where the hips of a Volume are that can't be scored: found as ever, not outlined, with the reason."""
+    empty = np.zeros(volume.pixels.shape, np.uint8)
+    outlines = []
+    for hip in find(volume, bundle, {}):
+        if hip.centre_mm is None:
+            outlines.append(_outline(volume, hip, None))
+        else:
+            outlines.append(HipOutline(hip.side, hip, hip.centre_mm, box(volume, hip.centre_mm), empty, refused))
+    right, left = outlines
+    return Prediction(right, left, empty)
+
+
 def find(volume: Volume, bundle: Bundle, boxes: Mapping[str, Point]) -> list[FoundHip]:
     """Right and left hip: as a person placed them, else as the hip finder finds them."""
     unknown = set(boxes) - set(SIDES)

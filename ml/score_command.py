@@ -39,7 +39,7 @@ def command(arguments: list[str]) -> int:
     try:
         if options.json is not None:
             options.json.write_text(text + "\n")
-        if options.masks is not None and result.scored is not None:
+        if options.masks is not None and result.scored is not None and result.scored.prediction.mask.any():
             save_masks(options.masks, result.scored)
     except OSError as error:
         return _say(f"{error.filename} can't be written: {error.strerror}", FAILED)
@@ -83,7 +83,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m ml score", description=__doc__)
     parser.add_argument("path", type=Path, help="folder, file or zip of DICOM")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report here too")
-    parser.add_argument("--masks", type=Path, metavar="FILE.npz", help="write the outlines here")
+    parser.add_argument("--masks", type=Path, metavar="FILE.npz", help="write the outlines here, where there are any")
     parser.add_argument("--any-sequence", action="store_true", help="score a coronal stack that is not fat-suppressed")
     parser.add_argument("--model", type=Path, default=DEFAULT, metavar="FOLDER", help="another bundle than the default")
     return parser.parse_args(arguments)

@@ -7,7 +7,7 @@ from pathlib import Path
 from ml.bundle import Bundle
 from ml.crops import Point
 from ml.dicom import Choice, Study, UnscorableError, Volume, best_coronal, choose_series, read_study
-from ml.predict import HipOutline, Prediction, Refusal, segment
+from ml.predict import HipOutline, Prediction, Refusal, locate, segment
 from scoring.errors import ScoringError
 from scoring.mri.patient import PatientScore
 from scoring.mri.slices import TooFewSlicesError
@@ -102,8 +102,8 @@ def _looked_at(study: Study, bundle: Bundle, refused: Refusal) -> StudyScore:
     choice = best_coronal(study)
     if choice is None:
         return StudyScore(None, None, refused, _unique(study.warnings, _remarks(study)))
-    prediction = segment(choice.volume, bundle)
-    right, left = (ScoredHip(outline, None, outline.refused or refused) for outline in prediction.hips)
+    prediction = locate(choice.volume, bundle, refused)
+    right, left = (ScoredHip(outline, None, outline.refused) for outline in prediction.hips)
     scored = VolumeScore(choice.volume, prediction, (right, left), score_patient(None, None))
     return StudyScore(choice, scored, refused, _unique(choice.warnings, _remarks(study)))
 
