@@ -98,7 +98,8 @@ def ask(volume: Volume, net: HipNet) -> Answer:
     step = int(CELL_MM / PIXEL_MM)
     seen = canvas.seen[:, ::step, ::step] & canvas.seen[:, step - 1 :: step, step - 1 :: step]
     shares_seen = np.where(seen[None], merged, 0).astype(np.float32)
-    return Answer(shares_seen, seen, canvas.slices * float(volume.spacing_mm[0]), canvas)
+    slice_mm = canvas.slices.astype(np.float64) * float(volume.spacing_mm[0])
+    return Answer(shares_seen, seen, slice_mm, canvas)
 
 
 def find_hips(volume: Volume, finder: Finder) -> tuple[FoundHip, FoundHip]:

@@ -97,9 +97,10 @@ def paint_cavity(scene: Scene, build: Build, skin: Field, rng: Rng) -> None:
     paint_ellipsoid(scene, centre, radii - rng.uniform(2.5, 6), Tissue.BLADDER)
     below = centre + np.array([rng.normal(0, 4), rng.uniform(5, 35), -radii[2] - rng.uniform(-12, 10)])
     paint_ellipsoid(scene, below, rng.uniform((16, 14, 14), (32, 28, 28)), Tissue.ORGAN)
-    rectum = [(rng.normal(0, 6), rng.uniform(40, 60), z) for z in (-50.0, 45.0)]
-    paint_capsule(scene, *rectum, (rng.uniform(9, 16), rng.uniform(9, 22)), Tissue.ORGAN_WALL)
-    paint_capsule(scene, *rectum, (6.0, rng.uniform(5, 15)), Tissue.GAS if rng.random() < 0.5 else Tissue.BOWEL_A)
+    anus, sigmoid = ((rng.normal(0, 6), rng.uniform(40, 60), z) for z in (-50.0, 45.0))
+    paint_capsule(scene, anus, sigmoid, (rng.uniform(9, 16), rng.uniform(9, 22)), Tissue.ORGAN_WALL)
+    lumen = (6.0, rng.uniform(5, 15))
+    paint_capsule(scene, anus, sigmoid, lumen, Tissue.GAS if rng.random() < 0.5 else Tissue.BOWEL_A)
     for sign in (-1, 1):
         knots = [(sign * 12, 20, 130), (sign * inner * 0.8, 5, 55), (sign * inner, -55, 8), (sign * inner * 1.2, -50, -120)]
         radius = rng.uniform(3.5, 6.5)

@@ -88,12 +88,12 @@ def _label_codes(phantom: Phantom) -> npt.NDArray[np.uint8]:
 def make_phantom(rng: Rng) -> PhantomScene:
     """A study of `ml.phantom` at random: mostly hips in the coronal plane."""
     seed, draw = int(rng.integers(TRAINING_SEEDS)), rng.random()
-    if draw < 0.6:
+    if draw < 0.5:
         phantom = generate(seed, visit=int(rng.integers(4)))
-    elif draw < 0.8:
+    elif draw < 0.75:
         phantom = generate(seed, plane=str(rng.choice(["axial", "sagittal"])))
     else:
-        phantom = generate(seed, hips=False, scene="pelvis" if rng.random() < 0.5 else None)
+        phantom = generate(seed, hips=False, scene="pelvis" if rng.random() < 0.7 else None)
     return scene_of(phantom)
 
 

@@ -17,6 +17,7 @@ PIXEL_MM = 3.0
 FINE = 2  # fine samples a pixel along each axis
 CELL = 2  # pixels a cell of the target along each axis
 N_PARTS = 6
+ALL_BONES = tuple(range(1, N_PARTS))
 
 # Columns: the LPS direction of slice, row and column steps of a plane shown as if it were coronal
 _PLANES = {
@@ -78,6 +79,29 @@ def target(labels: npt.NDArray[np.uint8]) -> Image:
     depth, rows, columns = parts.shape
     cells = parts.reshape(depth, rows // block, block, columns // block, block)
     return np.stack([(cells == part).mean(axis=(0, 2, 4), dtype=np.float32) for part in range(N_PARTS)])
+
+
+def draw_bones(rng: Rng) -> tuple[int, ...]:
+    """The parts to take away: all bones, or one side's femur."""
+    return (ALL_BONES, (1, 3), (2, 4))[int(rng.choice(3, p=[0.6, 0.2, 0.2]))]
+
+
+def without_bones(rng: Rng, labels: npt.NDArray[np.uint8], bones: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+    """The cut with some parts overgrown by the soft tissue around them.
+
+    A picture in which everything but the bone is in its place: it teaches that a bladder and muscles make no hip.
+    """
+    parts = labels >> 5
+    gone = np.isin(parts, bones)
+    gone = ndimage.binary_dilation(gone, np.ones((1, 3, 3)), iterations=int(rng.integers(2, 6))) & (labels > 0)
+    if gone.all():
+        return np.zeros_like(labels)
+    grown = labels.copy()
+    for k, hole in enumerate(gone):
+        if hole.any():
+            nearest = ndimage.distance_transform_edt(hole, return_distances=False, return_indices=True)
+            grown[k] = labels[k][tuple(nearest)]
+    return grown
 
 
 @dataclass(frozen=True)

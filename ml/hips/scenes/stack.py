@@ -7,8 +7,19 @@ import numpy as np
 from ml.dicom.volume import SourceSlice, Volume
 from ml.hips.prepare import CANVAS_PX
 from ml.hips.scenes.grid import Head, Scene
-from ml.hips.scenes.sample import PIXEL_MM, Frame, crop, cut, draw_frame, draw_look, draw_window, paint
-from ml.hips.scenes.stream import Kind, draw_plane, show
+from ml.hips.scenes.sample import (
+    ALL_BONES,
+    PIXEL_MM,
+    Frame,
+    crop,
+    cut,
+    draw_frame,
+    draw_look,
+    draw_window,
+    paint,
+    without_bones,
+)
+from ml.hips.scenes.stream import BONELESS_SHARE, Kind, draw_plane, show
 from ml.phantom import generate
 
 Rng = np.random.Generator
@@ -53,9 +64,13 @@ def draw_stack(rng: Rng, kind: Kind, scene: Scene) -> Stack:
     frame = Frame(first, frame.steps, frame.pitch_mm, frame.thickness_mm, frame.scale)
     look = draw_look(rng)
     window = draw_window(rng, CANVAS_PX, show(frame, focus))
-    images = [crop(paint(cut(scene, frame, k, CANVAS_PX), look, rng), window, look)[window] for k in range(n_slices)]
+    labels = [cut(scene, frame, k, CANVAS_PX) for k in range(n_slices)]
+    is_boneless = rng.random() < BONELESS_SHARE
+    if is_boneless:
+        labels = [without_bones(rng, cut_labels, bones=ALL_BONES) for cut_labels in labels]
+    images = [crop(paint(cut_labels, look, rng), window, look)[window] for cut_labels in labels]
     volume = _volume(np.stack(images), frame, window)
-    heads = _seen(scene, frame, volume) if plane == "coronal" else ()
+    heads = _seen(scene, frame, volume) if plane == "coronal" and not is_boneless else ()
     return Stack(volume, heads, kind.name, plane)
 
 

@@ -17,12 +17,14 @@ from ml.hips.scenes.sample import (
     Image,
     crop,
     cut,
+    draw_bones,
     draw_frame,
     draw_look,
     draw_window,
     paint,
     spoil,
     target,
+    without_bones,
 )
 
 Rng = np.random.Generator
@@ -48,9 +50,9 @@ def _prosthesis(rng: Rng) -> Scene:
 
 _ANY_PLANE = {"coronal": 0.6, "axial": 0.25, "sagittal": 0.15}
 KINDS = (
-    Kind("pelvis", 0.61, hip_pelvis, {"coronal": 0.76, "axial": 0.16, "sagittal": 0.08}),
+    Kind("pelvis", 0.56, hip_pelvis, {"coronal": 0.76, "axial": 0.16, "sagittal": 0.08}),
     Kind("prosthesis", 0.09, _prosthesis, {"coronal": 0.85, "axial": 0.10, "sagittal": 0.05}),
-    Kind("no bones", 0.10, lambda rng: hip_pelvis(rng, bones=False), _ANY_PLANE),
+    Kind("no bones", 0.15, lambda rng: hip_pelvis(rng, bones=False), _ANY_PLANE),
     Kind("knees", 0.06, others.knees, _ANY_PLANE),
     Kind("brain", 0.04, others.brain, _ANY_PLANE),
     Kind("blobs", 0.08, others.blobs, _ANY_PLANE),
@@ -58,6 +60,7 @@ KINDS = (
 )
 PHANTOM_SHARE = 0.4
 ODD_SHARE = 0.04  # coronal pelves of an impossible size or upside down, which are no hips
+BONELESS_SHARE = 0.15
 PLAIN_SHARE = 0.03  # pure noise and mosaics
 
 
@@ -125,12 +128,18 @@ def plain_image(rng: Rng, image: Image) -> Image:
 def training_slice(rng: Rng, kind: Kind | None, scene: Scene | PhantomScene) -> tuple[Image, Image]:
     """One image as the network sees it, shape (2, 144, 144), and its target, shape (parts, 72, 72)."""
     look = draw_look(rng)
+    is_boneless = rng.random() < BONELESS_SHARE
     if isinstance(scene, PhantomScene):
         labels, pixels = cut_phantom(rng, scene, CANVAS_PX)
-        image = spoil(pixels, replace(look, noise=look.noise * 0.15), rng) if rng.random() < 0.65 else paint(labels, look, rng)
+        labels = without_bones(rng, labels, draw_bones(rng)) if is_boneless else labels
+        if is_boneless or rng.random() < 0.35:
+            image = paint(labels, look, rng)
+        else:
+            image = spoil(pixels, replace(look, noise=look.noise * 0.15), rng)
         focus = None if rng.random() < 0.5 else (CANVAS_PX / 2, CANVAS_PX / 2)
     elif kind is not None:
         labels, focus = scene_labels(rng, kind, scene)
+        labels = without_bones(rng, labels, draw_bones(rng)) if is_boneless else labels
         image = paint(labels, look, rng)
     else:
         raise ValueError("a scene needs its kind")
