@@ -29,6 +29,10 @@ class SignInForm(StyledForm, AuthenticationForm):
         "inactive": "This account is not active. Ask an administrator of your centre.",
     }
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["username"].label = "User name"
+
 
 class PasswordForm(StyledForm, forms.Form):
     old_password = forms.CharField(
