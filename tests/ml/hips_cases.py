@@ -76,8 +76,7 @@ def turned(volume, heads, degrees, axis):
     step, first = volume.affine[:3, :3], volume.affine[:3, 3]
     matrix = np.linalg.inv(step) @ turn.T @ step
     offset = np.linalg.inv(step) @ (turn.T @ (first - middle) + middle - first)
-    mode = "constant" if axis == "y" else "nearest"
-    pixels = ndimage.affine_transform(volume.pixels, matrix, offset, order=1, mode=mode)
+    pixels = ndimage.affine_transform(volume.pixels, matrix, offset, order=1)
     return replace(volume, pixels=pixels), {side: turn @ (at - middle) + middle for side, at in heads.items()}
 
 

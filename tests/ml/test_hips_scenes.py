@@ -6,7 +6,7 @@ import pytest
 from ml.hips.scenes import others
 from ml.hips.scenes.grid import LOW_MM, STEP_MM, Part, Tissue
 from ml.hips.scenes.pelvis import hip_pelvis
-from ml.hips.scenes.sample import cut, draw_frame, target
+from ml.hips.scenes.sample import ALL_BONES, cut, draw_frame, target, without_bones
 from ml.hips.scenes.stack import draw_stack
 from ml.hips.scenes.stream import KINDS, stream, training_slice
 
@@ -63,6 +63,16 @@ def test_shares_of_a_cell_add_up(pelvis):
     assert shares[Part.HEAD_RIGHT].sum() * 36 > 500  # mm²: the slice passes through the head
 
 
+def test_bones_taken_out_leave_soft_tissue(pelvis):
+    rng = np.random.default_rng(10)
+    labels = cut(pelvis, draw_frame(rng, "coronal", pelvis.heads[0].centre_mm), 0, 144)
+    assert (labels >> 5).any()
+    without = without_bones(rng, labels, ALL_BONES)
+    assert not (without >> 5).any()
+    untouched = labels >> 5 == 0
+    assert (without[untouched] == labels[untouched]).mean() > 0.9
+
+
 def test_only_coronal_slices_show_hips(pelvis):
     rng = np.random.default_rng(8)
     kind = KINDS[0]
@@ -89,4 +99,4 @@ def test_the_stream_repeats_itself_from_the_same_seed():
     first, second = (next(stream(11, pool_size=2, refresh=50)) for _ in range(2))
     np.testing.assert_array_equal(first[0], second[0])
     np.testing.assert_array_equal(first[1], second[1])
-    assert first[0].shape == (1, 144, 144)
+    assert first[0].shape == (2, 144, 144)
