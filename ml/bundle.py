@@ -124,8 +124,7 @@ def save_unet(folder: Path, network: UNet, command: str, metrics: dict[str, Any]
         "settings": network.settings,
         "command": command,
         "metrics": metrics,
-        "versions": {name: version(name) for name in ("torch", "numpy", "safetensors")}
-        | {"python": platform.python_version()},
+        "versions": {name: version(name) for name in ("torch", "numpy", "safetensors")} | {"python": platform.python_version()},
     }
     _write(folder, description)
     seal(folder)

@@ -120,9 +120,7 @@ def _placed(hip: FoundHip, centre_mm: Point) -> FoundHip:
     return replace(hip, found=True, confidence=1.0, centre_mm=centre_mm, radius_mm=None, why="placed by a person")
 
 
-def probabilities(
-    volume: Volume, bundle: Bundle, hips: list[FoundHip], device: str | None, batch: int
-) -> dict[str, Array]:
+def probabilities(volume: Volume, bundle: Bundle, hips: list[FoundHip], device: str | None, batch: int) -> dict[str, Array]:
     """Label probabilities of each hip's crop, float32, shape (4, slice, 128, 160); both hips go through together."""
     crops: list[Array] = []
     places: list[tuple[str, int]] = []

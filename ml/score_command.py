@@ -121,9 +121,7 @@ def _hip(hip: ScoredHip, scored: VolumeScore) -> dict[str, Any]:
     outline, score = hip.outline, hip.score
     uids = scored.volume.uids
     frames = [source.frame for source in scored.volume.sources]
-    slices = [
-        {"uid": uids[item.index], "frame": frames[item.index], **asdict(item)} for item in (score.slices if score else ())
-    ]
+    slices = [{"uid": uids[item.index], "frame": frames[item.index], **asdict(item)} for item in (score.slices if score else ())]
     figures = ("unet_score", "bme_femoral", "bme_acetabular", "synovitis", "mean_per_slice", "lesion_ml")
     counts = ("n_role_slices", "n_assessable_slices", "coverage", "assessable_coverage")
     return {

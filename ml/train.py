@@ -215,9 +215,7 @@ class Batches(Dataset[tuple[Tensor, Tensor]]):
 
     def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
         """Network input, float32, shape (18, 1, 128, 160); targets, float32, shape (18, 7, 128, 160), labels and `EXTRA`."""
-        arrays = dataset.draw(
-            self.stacks, np.random.default_rng([self.seed, step]), min(N_STACKS, len(self.stacks)), N_SLICES
-        )
+        arrays = dataset.draw(self.stacks, np.random.default_rng([self.seed, step]), min(N_STACKS, len(self.stacks)), N_SLICES)
         images, masks, tissues = (torch.from_numpy(array) for array in arrays)
         rng = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
         inputs, targets, ids = augment.augment(images, masks, tissues, N_SLICES, rng, augment.Settings())
@@ -275,4 +273,3 @@ def _outlines(network: nn.Module, stacks: list[dataset.Stack]) -> Iterator[tuple
 def _log(out: Path, entry: dict[str, Any]) -> None:
     with (out / "log.jsonl").open("a") as file:
         file.write(json.dumps(entry) + "\n")
-

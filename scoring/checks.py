@@ -24,9 +24,7 @@ def number(field: str, value: object, low: float = -math.inf, high: float = math
     return result
 
 
-def optional_number(
-    field: str, value: object, low: float = -math.inf, high: float = math.inf, unit: str = ""
-) -> float | None:
+def optional_number(field: str, value: object, low: float = -math.inf, high: float = math.inf, unit: str = "") -> float | None:
     """As `number`, but None (not answered) stays None."""
     return None if value is None else number(field, value, low, high, unit)
 

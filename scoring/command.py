@@ -74,9 +74,7 @@ def score_table(name: str | None, text: str, fixed: Mapping[str, str]) -> tuple[
     n_refused = 0
     for row in reader:
         if None in row:
-            raise ScoringError(
-                f"csv line {reader.line_num}", row[None], f"no more cells than the header has, {len(columns)}"
-            )
+            raise ScoringError(f"csv line {reader.line_num}", row[None], f"no more cells than the header has, {len(columns)}")
         result = _score_row(name, row, fixed)
         n_refused += bool(result["error"])
         kept = {column: row[column] for column in columns}
@@ -91,9 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("name", nargs="?", help="name of a score, for example asdas_crp")
     parser.add_argument("fields", nargs="*", help="field=value; several values with commas; empty means missing")
-    parser.add_argument(
-        "--csv", type=Path, metavar="FILE", help="compute every row of a table; the columns are the fields"
-    )
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="compute every row of a table; the columns are the fields")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the answer there instead of to the screen")
     parser.add_argument("--markdown", action="store_true", help="print the reference page docs/reference/scores.md")
     return parser

@@ -152,9 +152,7 @@ class AssessmentForm(StyledForm):
     patient_global = scale_field("Patient global", "Disease activity, past week")
     vas_pain = scale_field("Hip pain (VAS)", "Not part of an index")
     crp_value = MeasureField(low="0", high="500", max_digits=7, decimal_places=3, label="CRP")
-    crp_unit = forms.ChoiceField(
-        choices=[("", "Unit?"), *Assessment.CrpUnit.choices], required=False, label="Unit of the CRP"
-    )
+    crp_unit = forms.ChoiceField(choices=[("", "Unit?"), *Assessment.CrpUnit.choices], required=False, label="Unit of the CRP")
     esr_mm_h = MeasureField(low="0", high="300", unit="mm/h", max_digits=5, decimal_places=1, label="ESR, mm/h")
 
     def more_fields(self) -> dict[str, forms.Field]:
@@ -198,9 +196,7 @@ class HipForm(StyledForm):
 def _harris_field(name: str, label: str) -> forms.Field:
     if name in HARRIS_ANSWERS:
         answers = [(points, f"{words} · {points}") for points, words in HARRIS_ANSWERS[name]]
-        return forms.TypedChoiceField(
-            choices=[("", "—"), *answers], required=False, coerce=int, empty_value=None, label=label
-        )
+        return forms.TypedChoiceField(choices=[("", "—"), *answers], required=False, coerce=int, empty_value=None, label=label)
     if name in MOTION_MAX_DEG:
         highest = int(MOTION_MAX_DEG[name])
         wrong = f"Whole degrees from 0 to {highest}."
@@ -227,9 +223,7 @@ class TreatmentForm(StyledForm):
         max_length=60, label="Drug", widget=forms.TextInput({"list": "drugs", "autocomplete": "off"}),
         help_text="International name, for example adalimumab", error_messages={"required": "Enter the drug."},
     )  # fmt: skip
-    form = forms.ChoiceField(
-        choices=[("", "Not known"), *TreatmentPeriod.Form.choices], required=False, label="How it is given"
-    )
+    form = forms.ChoiceField(choices=[("", "Not known"), *TreatmentPeriod.Form.choices], required=False, label="How it is given")
     dose = forms.CharField(
         max_length=60, required=False, label="Dose", help_text="For example: 40 mg every 2 weeks",
         widget=forms.TextInput({"autocomplete": "off"}),

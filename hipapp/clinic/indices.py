@@ -12,9 +12,7 @@ from scoring.errors import ScoringError
 from scoring.result import IndexResult
 
 BASDAI_FIELDS = tuple(f"basdai_{item}" for item in basdai_index.ITEMS)
-ASDAS_FIELDS = dict(
-    zip(asdas.ITEMS, ("basdai_q2", "basdai_q6", "patient_global", "basdai_q3"), strict=True)
-)
+ASDAS_FIELDS = dict(zip(asdas.ITEMS, ("basdai_q2", "basdai_q6", "patient_global", "basdai_q3"), strict=True))
 HARRIS_FIELDS = (*harris_index.POINTS, *harris_index.DEFORMITY_ITEMS, *harris_index.MOTION_BANDS)
 LONG_FORM = asdas.LONG
 FORMS = (asdas.LONG, asdas.SHORT)
@@ -55,9 +53,7 @@ def assess(items: Mapping[str, Any], form: str = LONG_FORM) -> AssessmentIndices
         basdai = basdai_index.basdai(*(number[name] for name in BASDAI_FIELDS))
         crp = laboratory.crp_in_mg_l(number["crp_value"], unit)
         esr = laboratory.esr_in_mm_h(number["esr_mm_h"])
-        by_crp = asdas.asdas_crp(
-            back, stiffness, patient_global, peripheral, crp=number["crp_value"], crp_unit=unit, form=form
-        )
+        by_crp = asdas.asdas_crp(back, stiffness, patient_global, peripheral, crp=number["crp_value"], crp_unit=unit, form=form)
         by_esr = asdas.asdas_esr(back, stiffness, patient_global, peripheral, number["esr_mm_h"], form=form)
     except ScoringError as error:
         raise _domain_error(error) from error

@@ -90,9 +90,7 @@ def _fill_patient(patient: Patient, values: Mapping[str, Any]) -> None:
     fill(patient, values, PATIENT_FIELDS)
     patient.study_code = check_study_code(patient.study_code, patient.centre.code)
     if Patient.objects.filter(study_code=patient.study_code).exclude(pk=patient.pk).exists():
-        raise ConflictError(
-            f"There is a patient {patient.study_code} already.", code="study_code_taken", field="study_code"
-        )
+        raise ConflictError(f"There is a patient {patient.study_code} already.", code="study_code_taken", field="study_code")
     check_birth_year(patient.birth_year)
     check_past(patient.symptom_onset_on, "symptom_onset_on", "The onset", patient.birth_year)
 

@@ -133,9 +133,7 @@ class StudyViewSet(ActingMixin, GenericViewSet[Study]):
             centre = get_object_or_404(centres_for(person, Act.UPLOAD), code=code)
         keys = {name: _whole(fields[name], name) for name in ("visit", "patient") if fields.get(name)}
         target = target_of(keys, visible_patients(person), visible_visits(person))
-        upload = uploads.take_upload(
-            person, self.handler.folder, centre=centre, visit=target.visit, patient=target.patient
-        )
+        upload = uploads.take_upload(person, self.handler.folder, centre=centre, visit=target.visit, patient=target.patient)
         body = {"job": str(upload.job_id), "upload": str(upload.pk), "n_files": upload.n_files}
         return Response(body, status=status.HTTP_202_ACCEPTED)
 

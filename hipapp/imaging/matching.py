@@ -62,4 +62,3 @@ def kept_identity(study: Study) -> Identity | None:
 def forget_identity(study: Study) -> None:
     """Drop whom the files named: the study has a patient now."""
     StudyIdentity.objects.filter(study=study).delete()
-

@@ -23,7 +23,11 @@ class Upload(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="uploads")
     visit = models.ForeignKey("clinic.Visit", null=True, blank=True, on_delete=models.SET_NULL, related_name="uploads")
     patient = models.ForeignKey(
-        "clinic.Patient", null=True, blank=True, on_delete=models.SET_NULL, related_name="uploads",
+        "clinic.Patient",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="uploads",
         help_text="Set where the visit is to be the one on the day of the study",
     )
     job = models.OneToOneField("jobs.Job", null=True, blank=True, on_delete=models.SET_NULL, related_name="upload")
@@ -62,7 +66,11 @@ class Study(models.Model):
         help_text="The visit chosen at upload while the study is held",
     )
     intended_patient = models.ForeignKey(
-        "clinic.Patient", null=True, blank=True, on_delete=models.SET_NULL, related_name="held_studies",
+        "clinic.Patient",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="held_studies",
         help_text="The patient chosen at upload while the study is held",
     )
     held_reasons = models.JSONField(default=list, help_text="Why it is held, in words without values: 'birth date differs'")

@@ -132,9 +132,7 @@ def write_series(study: Study, result: Sorted) -> None:
 
 
 def _create(study: Study, candidate: Candidate, part: int, instances: dict[str, Instance]) -> Series:
-    row = Series.objects.create(
-        study=study, series_uid=candidate.series.uid, stack=part, **series_values(candidate)
-    )
+    row = Series.objects.create(study=study, series_uid=candidate.series.uid, stack=part, **series_values(candidate))
     row.instances.set({instances[frame.uid] for frame in candidate.series.frames})
     return row
 
@@ -148,9 +146,11 @@ def _retire(rows: list[Series]) -> None:
 
 
 def _choose(study: Study, chosen: Series | None, result: Sorted) -> None:
-    if study.is_sequence_overridden and study.chosen_series_id and Series.objects.filter(
-        pk=study.chosen_series_id, is_superseded=False
-    ).exists():
+    if (
+        study.is_sequence_overridden
+        and study.chosen_series_id
+        and Series.objects.filter(pk=study.chosen_series_id, is_superseded=False).exists()
+    ):
         return  # a radiologist's choice stands
     study.chosen_series = chosen
     study.is_sequence_overridden = False

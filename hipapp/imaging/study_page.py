@@ -117,9 +117,7 @@ def viewer_data(study: Study, series: Series, results: dict[str, HipResult]) -> 
         "n_slices": n_slices,
         "first": _first_slice(mine, n_slices),
         "slices": [reverse("imaging:slice", args=[study.pk, series.pk, index]) for index in range(n_slices)],
-        "outlines": [
-            reverse("imaging:outlines", args=[study.pk, series.pk, index]) + f"?of={keys}" for index in range(n_slices)
-        ]
+        "outlines": [reverse("imaging:outlines", args=[study.pk, series.pk, index]) + f"?of={keys}" for index in range(n_slices)]
         if keys
         else [],
         "measures": _measures(mine),

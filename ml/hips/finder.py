@@ -124,9 +124,7 @@ def find_hips(volume: Volume, finder: Finder) -> tuple[FoundHip, FoundHip]:
     return right, left
 
 
-def _report(
-    volume: Volume, answer: Answer, side: Side, best: tuple[Candidate, float] | None, verdict: Verdict
-) -> FoundHip:
+def _report(volume: Volume, answer: Answer, side: Side, best: tuple[Candidate, float] | None, verdict: Verdict) -> FoundHip:
     """What is said of one side."""
     if best is None:
         return _absent(side, 0.0, f"nothing in these images looks like a {side} femoral head")

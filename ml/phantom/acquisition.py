@@ -77,12 +77,8 @@ class Acquisition:
 
     def pixel_grid(self) -> Grid:
         """One sample point for each voxel."""
-        axes = [
-            np.arange(n, dtype=np.float32) * np.float32(mm) for n, mm in zip(self.shape, self.spacing_mm, strict=True)
-        ]
-        return Grid(
-            (axes[0], axes[1], axes[2]), self.pose.T @ self.directions, self.pose.T @ (self.origin_mm - self.shift_mm)
-        )
+        axes = [np.arange(n, dtype=np.float32) * np.float32(mm) for n, mm in zip(self.shape, self.spacing_mm, strict=True)]
+        return Grid((axes[0], axes[1], axes[2]), self.pose.T @ self.directions, self.pose.T @ (self.origin_mm - self.shift_mm))
 
 
 def _matrix(rng: np.random.Generator, fov: tuple[float, float]) -> tuple[tuple[int, int], tuple[float, float]]:

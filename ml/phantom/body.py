@@ -145,9 +145,7 @@ def paint_bowel(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator) -> N
     wide = np.clip((half - 42) + np.clip(z, 0, 120) * 0.45, 25, None)
     front = anatomy.body_depth - anatomy.fat - 14
     centre = np.float32(18 * size - 0.0)
-    q = np.sqrt(
-        (x / wide) ** 2 + (np.maximum(y - centre, 0) / (38 * size)) ** 2 + (np.minimum(y - centre, 0) / front) ** 2
-    )
+    q = np.sqrt((x / wide) ** 2 + (np.maximum(y - centre, 0) / (38 * size)) ** 2 + (np.minimum(y - centre, 0) / front) ** 2)
     cavity = np.maximum((q - 1) * 40, -z - 20 + 0.0 * x).astype(np.float32)
     loops = coarse.noise(rng, rng.uniform(16, 26))
     content = coarse.noise(rng, 22)
@@ -210,9 +208,7 @@ def paint_organs(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator) -> 
     organ(canvas, centre, radii, Tissue.URINE, rng, wall=rng.uniform(2, 5))
 
 
-def _tube(
-    canvas: Canvas, nodes: npt.NDArray[np.float64], radius: float, tissue: Tissue, value: float | None = None
-) -> None:
+def _tube(canvas: Canvas, nodes: npt.NDArray[np.float64], radius: float, tissue: Tissue, value: float | None = None) -> None:
     """A tube along a polyline, each piece in its own box."""
     for start, end in pairwise(nodes):
         low, high = np.minimum(start, end), np.maximum(start, end)
@@ -225,9 +221,7 @@ def paint_vessels(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator) ->
     s = anatomy.size
     for hip in anatomy.hips.values():
         for offset in (0.0, 11.0):
-            nodes = np.array(
-                [(-50, 25, 150), (-44, 12, 80), (-26, -34, 25), (-14, -52, -15), (-12, -42, -90), (-20, -20, -210)]
-            )
+            nodes = np.array([(-50, 25, 150), (-44, 12, 80), (-26, -34, 25), (-14, -52, -15), (-12, -42, -90), (-20, -20, -210)])
             nodes = nodes + np.array([-offset, offset * 0.4, 0]) + rng.normal(0, 3, (6, 3))
             radius = rng.uniform(3.5, 6.0)
             shade = float(canvas.palette[Tissue.VESSEL] * rng.uniform(0.1, 1.3))
@@ -236,9 +230,7 @@ def paint_vessels(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator) ->
             start = np.array([rng.uniform(-20, 30), rng.uniform(-50, 40), rng.uniform(-75, 10)])
             steps = np.cumsum(rng.normal(0, 9, (4, 3)) + rng.normal(0, 9, 3), axis=0)
             shade = float(canvas.palette[Tissue.VESSEL] * rng.uniform(0.5, 1.3))
-            _tube(
-                canvas, (start + steps) * s * [hip.sign, 1, 1] + hip.centre, rng.uniform(1, 2.5), Tissue.VESSEL, shade
-            )
+            _tube(canvas, (start + steps) * s * [hip.sign, 1, 1] + hip.centre, rng.uniform(1, 2.5), Tissue.VESSEL, shade)
 
 
 def paint_spine(canvas: Canvas, anatomy: Anatomy, rng: np.random.Generator, marrow: Field) -> None:

@@ -40,9 +40,7 @@ def parser() -> argparse.ArgumentParser:
     p = _Parser(prog="python -m ml phantom", description="Write synthetic hip MRI as DICOM, with truth masks.")
     p.add_argument("out", type=Path, help="folder for the patients; it must be new or empty")
     p.add_argument("n", type=_whole(1, 100_000), help="number of patients")
-    p.add_argument(
-        "--seed", type=_whole(0, 10**9), default=0, help="seed of the first patient; the next have the next seeds"
-    )
+    p.add_argument("--seed", type=_whole(0, 10**9), default=0, help="seed of the first patient; the next have the next seeds")
     p.add_argument("--visits", type=_whole(1, 50), default=1, help="visits of each patient")
     p.add_argument("--normal-only", action="store_true", help="patients without lesions")
     p.add_argument("--plane", choices=list(PLANES), default="coronal")

@@ -82,9 +82,7 @@ def _resample(values: Field, acquisition: Acquisition, canvas: Canvas) -> Field:
 
 def _nearest(values: Mask, acquisition: Acquisition, canvas: Canvas) -> Mask:
     target, source = acquisition.pixel_grid().axes_mm, canvas.grid.axes_mm
-    rows, columns = (
-        np.rint(np.interp(t, s, np.arange(len(s)))).astype(int) for t, s in zip(target[1:], source[1:], strict=True)
-    )
+    rows, columns = (np.rint(np.interp(t, s, np.arange(len(s)))).astype(int) for t, s in zip(target[1:], source[1:], strict=True))
     return values[:, rows][:, :, columns]
 
 

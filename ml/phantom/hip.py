@@ -171,9 +171,7 @@ def lesion_shape(grid: Grid, hip: Hip, lesion: Oedema) -> LesionShape | None:
     if box is None:
         return None
     coarse = grid.crop(box).coarse(1.5)
-    blob = ellipsoid(
-        hip_points(coarse, hip), lesion.centre, lesion.radius_mm * lesion.aspect, rotation(lesion.turn_deg)
-    )
+    blob = ellipsoid(hip_points(coarse, hip), lesion.centre, lesion.radius_mm * lesion.aspect, rotation(lesion.turn_deg))
     rng = lesion.rng()
     blob += coarse.noise(rng, max(4, lesion.radius_mm * 0.8)) * np.float32(0.22 * lesion.radius_mm)
     blob += coarse.noise(rng, max(2.5, lesion.radius_mm * 0.3)) * np.float32(0.08 * lesion.radius_mm)

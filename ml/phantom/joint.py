@@ -73,9 +73,7 @@ def _paint_slab(
         _paint_oedema(slab, blob, core if blob.lesion.femoral else pelvic_core, fill, layer)
 
 
-def _paint_space(
-    slab: Canvas, shapes: HipShapes, hip: Hip, fluid: Fluid, femur: Field, head: Field, pelvis: Field
-) -> None:
+def _paint_space(slab: Canvas, shapes: HipShapes, hip: Hip, fluid: Fluid, femur: Field, head: Field, pelvis: Field) -> None:
     """Cartilage between head and cup with the film in its middle, which an effusion can widen."""
     space = np.float32(hip.joint_space)
     in_cup = shapes.at(slab.grid, "in_cup")

@@ -74,9 +74,7 @@ def inflammatory_back_pain(
     parts = {"n_met": float(n_met)}
     is_possible = n_met + len(missing) >= INFLAMMATORY_FROM
     if n_met < INFLAMMATORY_FROM and is_possible:
-        return IndexResult(
-            "inflammatory_back_pain", None, state="undetermined", missing=missing, missing_rule=RULE, parts=parts
-        )
+        return IndexResult("inflammatory_back_pain", None, state="undetermined", missing=missing, missing_rule=RULE, parts=parts)
     is_met = n_met >= INFLAMMATORY_FROM
     return IndexResult(
         "inflammatory_back_pain",

@@ -166,9 +166,7 @@ def _asdas(
     if not missing and transformed is not None:
         weights = coefficients[form]
         known = [answer for answer in given.values() if answer is not None]
-        value = (
-            sum(w * answer for w, answer in zip(weights.items, known, strict=True)) + weights.laboratory * transformed
-        )
+        value = sum(w * answer for w, answer in zip(weights.items, known, strict=True)) + weights.laboratory * transformed
     return IndexResult(
         name,
         value,

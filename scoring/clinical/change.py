@@ -114,9 +114,7 @@ def basdai50(baseline: float | None, follow_up: float | None) -> IndexResult:
     if before == 0:
         return IndexResult("basdai50", None, warnings=("baseline BASDAI is 0: a reduction in percent is not defined",))
     reduction = 100.0 * (before - after) / before
-    return IndexResult(
-        "basdai50", reduction, state="responder" if at_least(reduction, BASDAI50_PERCENT) else "non-responder"
-    )
+    return IndexResult("basdai50", reduction, state="responder" if at_least(reduction, BASDAI50_PERCENT) else "non-responder")
 
 
 def _refuse_other_form(baseline: float | IndexResult | None, follow_up: float | IndexResult | None) -> None:

@@ -60,9 +60,7 @@ def crp_in_mg_l(crp: float | None, unit: str | None = None) -> Laboratory:
 def one_crp(crp_mg_l: float | None, crp_mg_dl: float | None, crp: float | None, crp_unit: str | None) -> Laboratory:
     """CRP in mg/L from whichever of the three arguments was given; two of them are refused."""
     given = {
-        field: value
-        for field, value in (("crp_mg_l", crp_mg_l), ("crp_mg_dl", crp_mg_dl), ("crp", crp))
-        if value is not None
+        field: value for field, value in (("crp_mg_l", crp_mg_l), ("crp_mg_dl", crp_mg_dl), ("crp", crp)) if value is not None
     }
     if len(given) > 1:
         raise ScoringError("crp", given, "one of crp_mg_l, crp_mg_dl, crp")

@@ -54,8 +54,7 @@ def modified_new_york(
     grades = {"grade_right": _grade("grade_right", grade_right), "grade_left": _grade("grade_left", grade_left)}
     answers = (inflammatory_back_pain, limited_lumbar_motion, limited_chest_expansion)
     clinical = {
-        name: None if answer is None else checks.boolean(name, answer)
-        for name, answer in zip(CLINICAL, answers, strict=True)
+        name: None if answer is None else checks.boolean(name, answer) for name, answer in zip(CLINICAL, answers, strict=True)
     }
     missing = tuple(name for name, value in {**grades, **clinical}.items() if value is None)
     states = {

@@ -119,9 +119,7 @@ def _pairs(
     return pairs, tuple(missing)
 
 
-def _responds(
-    changes: list[tuple[float, float]], share: float, units: float, worsening: tuple[float, float] | None
-) -> bool:
+def _responds(changes: list[tuple[float, float]], share: float, units: float, worsening: tuple[float, float] | None) -> bool:
     """Three domains better by `share` and `units`, the others not worse (by `worsening`, or at all when it is None)."""
     others = [(before, after) for before, after in changes if not _changed(before - after, before, share, units)]
     if len(changes) - len(others) < 3:

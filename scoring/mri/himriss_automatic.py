@@ -109,9 +109,7 @@ def automatic_himriss(
     roles = slice_roles(areas * (spacing[1] * spacing[2]))
     frame = frame or fit_frame(parts.head, roles, spacing)
     scored = [(index, role) for index, role in enumerate(roles) if role is not None and areas[index] > 0]
-    regions = tuple(
-        evidence for index, role in scored for evidence in _regions(scheme, parts, index, role, frame, spacing, side)
-    )
+    regions = tuple(evidence for index, role in scored for evidence in _regions(scheme, parts, index, role, frame, spacing, side))
     effusions = tuple(_effusion(scheme, parts, index, role, spacing) for index, role in scored)
     marks = [
         SliceMarks(

@@ -62,9 +62,7 @@ class HimrissScore:
     warnings: tuple[str, ...] = ()
 
 
-def mark_slice(
-    scheme: Scheme, index: int, role: str, positive: Collection[str] = (), effusion: int | None = 0
-) -> SliceMarks:
+def mark_slice(scheme: Scheme, index: int, role: str, positive: Collection[str] = (), effusion: int | None = 0) -> SliceMarks:
     """Marks of one slice with 1 for the regions named in `positive` and 0 for all others.
 
     Raises

@@ -118,16 +118,13 @@ def parse_scheme(document: str | Mapping[str, Any]) -> Scheme:
     """
     raw = _object("scheme", _decoded(document), FIELDS)
     family = _text("family", raw["family"])
-    slices = {
-        role: _count(f"slices.{role}", raw_count) for role, raw_count in _object("slices", raw["slices"], ROLES).items()
-    }
+    slices = {role: _count(f"slices.{role}", raw_count) for role, raw_count in _object("slices", raw["slices"], ROLES).items()}
     groups = _object("regions", raw["regions"], ("central", "outer"))
     regions = {group: _regions(f"regions.{group}", entries) for group, entries in groups.items()}
     effusion = _object("effusion", raw["effusion"], ("grades", "thresholds_mm"))
     grades = _grades(effusion["grades"])
     maxima = {
-        name: _count(f"maxima.{name}", raw_max)
-        for name, raw_max in _object("maxima", raw["maxima"], tuple(MAXIMA)).items()
+        name: _count(f"maxima.{name}", raw_max) for name, raw_max in _object("maxima", raw["maxima"], tuple(MAXIMA)).items()
     }
     scheme = Scheme(
         id=_text("id", raw["id"]),
@@ -212,8 +209,7 @@ def _region(field: str, entry: object) -> Region:
     raw = _object(field, entry, ("name", "part", "polygon"))
     checks.choice(f"{field}.part", raw["part"], PARTS)
     polygon = tuple(
-        _point(f"{field}.polygon[{index}]", point)
-        for index, point in enumerate(_list(f"{field}.polygon", raw["polygon"], 3))
+        _point(f"{field}.polygon[{index}]", point) for index, point in enumerate(_list(f"{field}.polygon", raw["polygon"], 3))
     )
     if polygon_area(polygon) <= 0.0:
         raise ScoringError(f"{field}.polygon", raw["polygon"], "a polygon with an area")
@@ -244,9 +240,7 @@ def _thresholds(value: object, n_grades: int) -> tuple[float, ...]:
 
 def _refuse_wrong_maxima(scheme: Scheme) -> None:
     possible = {
-        f"{part}_bme": sum(
-            scheme.slices[role] * sum(region.part == part for region in scheme.regions_of(role)) for role in ROLES
-        )
+        f"{part}_bme": sum(scheme.slices[role] * sum(region.part == part for region in scheme.regions_of(role)) for role in ROLES)
         for part in PARTS
     }
     possible["effusion"] = scheme.n_slices * scheme.effusion_grades[-1]
@@ -254,6 +248,4 @@ def _refuse_wrong_maxima(scheme: Scheme) -> None:
         if scheme.family == FAMILY and maximum != MAXIMA[name]:
             raise ScoringError(f"maxima.{name}", maximum, f"{MAXIMA[name]}, as the family {FAMILY} has it")
         if possible[name] != maximum:
-            raise ScoringError(
-                f"maxima.{name}", maximum, f"{possible[name]}, which its slices, regions and grades add up to"
-            )
+            raise ScoringError(f"maxima.{name}", maximum, f"{possible[name]}, which its slices, regions and grades add up to")

@@ -116,9 +116,7 @@ def score_hip(mask: npt.ArrayLike, pixels: npt.ArrayLike, spacing_mm: Sequence[f
     area = spacing[1] * spacing[2]
     head_mm2 = parts.head.sum(axis=(1, 2)) * area
     roles = slice_roles(head_mm2)
-    scored = [
-        _score_slice(index, role, parts, intensity[index], area) for index, role in enumerate(roles) if role is not None
-    ]
+    scored = [_score_slice(index, role, parts, intensity[index], area) for index, role in enumerate(roles) if role is not None]
     warnings += _mask_warnings(parts, scored, area * spacing[0])
     return _sum_up(side, scored, spacing[0], tuple(warnings))
 
@@ -210,9 +208,7 @@ def _intensities(pixels: npt.NDArray[Any], mask: npt.NDArray[np.uint8]) -> tuple
     return np.maximum(inside, 0.0), [f"{n_negative} negative intensities inside the mask were counted as 0"]
 
 
-def _score_slice(
-    index: int, role: str, parts: LesionParts, intensity: npt.NDArray[np.float64], pixel_mm2: float
-) -> SliceScore:
+def _score_slice(index: int, role: str, parts: LesionParts, intensity: npt.NDArray[np.float64], pixel_mm2: float) -> SliceScore:
     planes = (parts.bme_femoral[index], parts.bme_acetabular[index], parts.synovitis[index])
     head = parts.head[index]
     denominator = float(intensity[head].sum())
@@ -238,16 +234,12 @@ def _mask_warnings(parts: LesionParts, scored: list[SliceScore], voxel_mm3: floa
         warnings.append(f"the femoral head has no signal on slices {dark} (from 0): not assessable")
     small = [item.index for item in scored if 0 < item.head_mm2 < MIN_HEAD_MM2 and item.ratio is not None]
     if small:
-        warnings.append(
-            f"the femoral head is below {MIN_HEAD_MM2:g} mm² on slices {small} (from 0): their ratios are unstable"
-        )
+        warnings.append(f"the femoral head is below {MIN_HEAD_MM2:g} mm² on slices {small} (from 0): their ratios are unstable")
     inside = {item.index for item in scored}
     outside = [index for index in range(len(parts.head)) if index not in inside]
     n_outside = int(np.count_nonzero(parts.lesion[outside]))
     if n_outside:
-        warnings.append(
-            f"{n_outside * voxel_mm3 / 1000:.2f} mL of lesion lie on slices without a role and are not in the score"
-        )
+        warnings.append(f"{n_outside * voxel_mm3 / 1000:.2f} mL of lesion lie on slices without a role and are not in the score")
     return warnings
 
 

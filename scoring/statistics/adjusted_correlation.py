@@ -96,9 +96,7 @@ def repeated_measures_correlation(
     parts = {"df": float(degrees), "n_patients": float(n_patients)}
     if degrees < 1 or not (length > 0).all():
         warning = ("no patient with repeated values that vary: not defined",)
-        return Estimate(
-            name, math.nan, n_used=n, n_dropped=n_dropped, level=level, method=note, warnings=warning, parts=parts
-        )
+        return Estimate(name, math.nan, n_used=n, n_dropped=n_dropped, level=level, method=note, warnings=warning, parts=parts)
     r = float(np.clip((within[:, 0] / length[0]) @ (within[:, 1] / length[1]), -1.0, 1.0))
     low, high = _fisher_interval(r, degrees - 1, level)
     return Estimate(name, r, low, high, float(linear_p(r, degrees + 2)), n, n_dropped, level, note, parts=parts)
@@ -136,9 +134,7 @@ def clustered_correlation(
     result = cluster_bootstrap(
         lambda table: correlate(table[:, 0], table[:, 1], method).estimate, rows, kept, level, n_resamples, seed
     )
-    return Estimate(
-        **{**vars(result), "name": f"{TITLES[method]}, clustered by patient", "n_dropped": len(pair) - len(rows)}
-    )
+    return Estimate(**{**vars(result), "name": f"{TITLES[method]}, clustered by patient", "n_dropped": len(pair) - len(rows)})
 
 
 def cluster_bootstrap(

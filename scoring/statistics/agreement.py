@@ -73,9 +73,7 @@ def icc(table: npt.ArrayLike, form: str = "A,1", level: float = 0.95) -> Estimat
     estimate = _coefficient(squares, form)
     if math.isnan(estimate):
         warning = ("the readings do not vary in a way that this coefficient could measure: it is not defined",)
-        return Estimate(
-            name, math.nan, n_used=squares.n, n_dropped=n_dropped, level=level, warnings=warning, parts=parts
-        )
+        return Estimate(name, math.nan, n_used=squares.n, n_dropped=n_dropped, level=level, warnings=warning, parts=parts)
     low, high = _interval(squares, form[0], level)
     f, df_error = _f_test(squares, form[0])
     if form[-1] == "k":

@@ -111,9 +111,7 @@ def chi_square(table: npt.ArrayLike, level: float = 0.95) -> Estimate:
     low, high = (min(1.0, math.sqrt(limit / size)) for limit in limits)
     value = min(1.0, math.sqrt(statistic / size))
     parts = {"chi2": statistic, "df": float(degrees), "min_expected": float(test.expected_freq.min())}
-    return Estimate(
-        "χ²", value, low, high, float(test.pvalue), n, 0, level, "Cramér's V; non-central χ² interval", (), parts
-    )
+    return Estimate("χ²", value, low, high, float(test.pvalue), n, 0, level, "Cramér's V; non-central χ² interval", (), parts)
 
 
 def fisher_exact(table: npt.ArrayLike, level: float = 0.95) -> Estimate:
@@ -168,9 +166,7 @@ def compare_values(first: npt.ArrayLike, second: npt.ArrayLike, level: float = 0
             welch_t(first, second, level),
             f"Welch t: small groups without departure from the normal (Shapiro–Wilk p {worst:.3f})",
         )
-    return Comparison(
-        mann_whitney(first, second, level), f"Mann–Whitney: small and not normal (Shapiro–Wilk p {worst:.3f})"
-    )
+    return Comparison(mann_whitney(first, second, level), f"Mann–Whitney: small and not normal (Shapiro–Wilk p {worst:.3f})")
 
 
 def compare_counts(table: npt.ArrayLike, level: float = 0.95) -> Comparison:

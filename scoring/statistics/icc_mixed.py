@@ -101,9 +101,7 @@ def icc_mixed(
     name = f"ICC({form}), mixed model"
     if np.ptp(readings) == 0:
         warning = ("all readings are equal: the coefficient is not defined",)
-        return Estimate(
-            name, math.nan, n_used=len(readings), n_dropped=int((~keep).sum()), level=level, warnings=warning
-        )
+        return Estimate(name, math.nan, n_used=len(readings), n_dropped=int((~keep).sum()), level=level, warnings=warning)
     model = _Reml(readings, (target @ target.T, reader @ reader.T))
     ratios = _fit(model)
     error_variance = model.error_variance(ratios)
@@ -178,9 +176,7 @@ def _coefficient(form: str) -> Callable[[Floats], float]:
     return lambda ratios: float(ratios[0] / (ratios[0] + 1.0))
 
 
-def _interval(
-    model: _Reml, ratios: Floats, coefficient: Callable[[Floats], float], level: float
-) -> tuple[float, float]:
+def _interval(model: _Reml, ratios: Floats, coefficient: Callable[[Floats], float], level: float) -> tuple[float, float]:
     """Limits by the delta method on the logit; NaN where the target variance is on the boundary."""
     if ratios[0] < NEGLIGIBLE:
         return math.nan, math.nan

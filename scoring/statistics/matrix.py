@@ -150,9 +150,7 @@ def correlation_matrix(
     known = {**INGREDIENTS, **(ingredients or {})}
     pairs = tuple(
         Pair(a, b, estimate, holm, bh, bonferroni, stars(estimate.p), _shared(known, a, b))
-        for (a, b), estimate, holm, bh, bonferroni in zip(
-            itertools.combinations(names, 2), estimates, *adjusted, strict=True
-        )
+        for (a, b), estimate, holm, bh, bonferroni in zip(itertools.combinations(names, 2), estimates, *adjusted, strict=True)
     )
     return CorrelationMatrix(names, method, deletion, n_rows, pairs)
 

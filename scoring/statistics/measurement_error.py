@@ -129,8 +129,6 @@ def _from_error(name: str, table: npt.ArrayLike, level: float, factor: float, no
     squares = mean_squares(complete)
     value = factor * math.sqrt(squares.error)
     degrees = (squares.n - 1) * (squares.k - 1)
-    low, high = (
-        value * math.sqrt(degrees / float(stats.chi2.ppf(tail, degrees))) for tail in ((1 + level) / 2, (1 - level) / 2)
-    )
+    low, high = (value * math.sqrt(degrees / float(stats.chi2.ppf(tail, degrees))) for tail in ((1 + level) / 2, (1 - level) / 2))
     parts = {"sd_of_differences": float(np.sqrt(2 * squares.error)), "df": float(degrees)}
     return Estimate(name, value, low, high, math.nan, squares.n, n_dropped, level, note, parts=parts)

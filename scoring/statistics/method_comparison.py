@@ -110,9 +110,7 @@ def bland_altman(x: npt.ArrayLike, y: npt.ArrayLike, level: float = 0.95, limits
 
     def estimate(name: str, value: float, se: float, p_value: float = math.nan) -> Estimate:
         note = f"limits for {100 * limits:g} % of differences; t interval"
-        return Estimate(
-            name, value, value - t * se, value + t * se, p_value, n, n_dropped, level, note, parts={"se": se}
-        )
+        return Estimate(name, value, value - t * se, value + t * se, p_value, n, n_dropped, level, note, parts={"se": se})
 
     return BlandAltman(
         bias=estimate("bias", bias, se_bias, p),
@@ -156,9 +154,7 @@ def weighted_kappa(
     return kappa_from_table(table, weights, level, n_dropped)
 
 
-def kappa_from_table(
-    table: npt.ArrayLike, weights: str = "quadratic", level: float = 0.95, n_dropped: int = 0
-) -> Kappa:
+def kappa_from_table(table: npt.ArrayLike, weights: str = "quadratic", level: float = 0.95, n_dropped: int = 0) -> Kappa:
     """Kappa of a square table of counts (first reader in rows), with raw agreement; see `weighted_kappa`.
 
     Returns

@@ -197,6 +197,4 @@ def _contrast(
     se = math.sqrt(variance) if variance > 0 else math.nan
     half = float(special.ndtri(0.5 + level / 2)) * se
     p = float(2 * special.ndtr(-abs(value) / se)) if se > 0 else math.nan
-    return Estimate(
-        name, value, value - half, value + half, p, *counts, level, f"{note}; normal interval", parts={"se": se}
-    )
+    return Estimate(name, value, value - half, value + half, p, *counts, level, f"{note}; normal interval", parts={"se": se})

@@ -174,14 +174,10 @@ def _summary(group: str, known: Floats, n_rows: int) -> Summary:
         return Summary(group, 0, n_rows, nothing, nothing, nothing, (nothing, nothing), nothing, nothing)
     low, median, high = (float(value) for value in np.quantile(known, (0.25, 0.5, 0.75)))
     sd = float(known.std(ddof=1)) if n > 1 else math.nan
-    return Summary(
-        group, n, n_rows - n, float(known.mean()), sd, median, (low, high), float(known.min()), float(known.max())
-    )
+    return Summary(group, n, n_rows - n, float(known.mean()), sd, median, (low, high), float(known.min()), float(known.max()))
 
 
-def _category_row(
-    name: str, values: list[object], members: Mapping[str, npt.NDArray[np.bool_]], groups: list[str]
-) -> TableRow:
+def _category_row(name: str, values: list[object], members: Mapping[str, npt.NDArray[np.bool_]], groups: list[str]) -> TableRow:
     texts = [None if _is_missing(value) else str(value) for value in values]
     categories = sorted({text for text in texts if text is not None})
     counts = {
@@ -192,9 +188,7 @@ def _category_row(
         for group, rows in members.items()
     }
     differences = [
-        standardised_difference_of_shares(counts[a], counts[b])
-        for a, b in itertools.combinations(groups, 2)
-        if categories
+        standardised_difference_of_shares(counts[a], counts[b]) for a, b in itertools.combinations(groups, 2) if categories
     ]
     comparison = None
     if len(groups) == 2 and sum(counts[groups[0]]) + sum(counts[groups[1]]):

@@ -16,7 +16,15 @@ pytestmark = pytest.mark.django_db
 def new_person(administrator, centre, **values):
     return services.create_person(
         administrator,
-        **{"username": "new", "first_name": "N", "last_name": "W", "email": "", "centre": centre, "role": "radiologist", **values},
+        **{
+            "username": "new",
+            "first_name": "N",
+            "last_name": "W",
+            "email": "",
+            "centre": centre,
+            "role": "radiologist",
+            **values,
+        },
     )
 
 

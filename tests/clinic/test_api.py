@@ -30,9 +30,7 @@ def filled(rheumatologist, visit):
         "visits": visit,
         "assessments": services.save_assessment(rheumatologist, visit, patient_global=4),
         "hip-examinations": services.save_hip_examination(rheumatologist, visit, "left", pain=44),
-        "treatments": services.create_treatment(
-            rheumatologist, visit.patient, drug="adalimumab", started_on=date(2026, 1, 1)
-        ),
+        "treatments": services.create_treatment(rheumatologist, visit.patient, drug="adalimumab", started_on=date(2026, 1, 1)),
     }
 
 

@@ -104,9 +104,7 @@ def test_slices_run_backward_and_rows_downward(two_sided):
     directions = two_sided.volume.affine[:3, :3] / np.asarray(two_sided.volume.spacing_mm)
     assert directions[1, 0] > np.cos(np.deg2rad(25))  # slices: anterior to posterior
     assert directions[2, 1] < -np.cos(np.deg2rad(25))  # rows: superior to inferior
-    assert np.linalg.det(directions) == pytest.approx(
-        -1
-    )  # slice, row and column: a left-handed order of right-handed axes
+    assert np.linalg.det(directions) == pytest.approx(-1)  # slice, row and column: a left-handed order of right-handed axes
 
 
 def test_a_third_of_patients_are_normal_and_some_are_one_sided():
@@ -135,10 +133,7 @@ def test_one_sided_disease_stays_on_its_side(involvement, healthy):
 def test_lesions_grow_with_severity():
     grades = (0.0, 0.3, 0.95)
     bme, synovitis = np.array(
-        [
-            [(hip.bme_ml, hip.synovitis_ml) for hip in (_graded(seed, grade).hips["left"] for grade in grades)]
-            for seed in (50, 51)
-        ]
+        [[(hip.bme_ml, hip.synovitis_ml) for hip in (_graded(seed, grade).hips["left"] for grade in grades)] for seed in (50, 51)]
     ).transpose(2, 0, 1)
     assert (bme[:, 0] == 0).all()
     assert (synovitis[:, 0] == 0).all()
@@ -178,9 +173,7 @@ def test_palettes_keep_inflammation_bright_except_on_t1():
 @pytest.mark.parametrize("style", STYLES)
 def test_fat_and_marrow_follow_the_style(style):
     phantom = quick(80, style=style, involvement="normal")
-    mean = {
-        tissue: float(phantom.volume.pixels[phantom.tissues == tissue].mean()) for tissue in (Tissue.FAT, Tissue.MUSCLE)
-    }
+    mean = {tissue: float(phantom.volume.pixels[phantom.tissues == tissue].mean()) for tissue in (Tissue.FAT, Tissue.MUSCLE)}
     if style in ("t1", "t2"):
         assert mean[Tissue.FAT] > 1.3 * mean[Tissue.MUSCLE]
     elif style == "stir":

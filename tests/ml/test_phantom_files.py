@@ -32,9 +32,7 @@ def lps(dataset: pydicom.Dataset, row: float, column: float) -> np.ndarray:
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_positions_and_masks_fit_each_files_own_pixels(phantom, tmp_path, monkeypatch, layout):
-    monkeypatch.setattr(
-        phantom_files, "draw_layout", lambda _: phantom_files.Layout(SourceSlice("", None, *layout), layout[0])
-    )
+    monkeypatch.setattr(phantom_files, "draw_layout", lambda _: phantom_files.Layout(SourceSlice("", None, *layout), layout[0]))
     paths = write(phantom, tmp_path)
     truth = np.load(tmp_path / "truth.npz")
     assert list(truth["uids"]) == list(phantom.volume.uids)
@@ -134,10 +132,7 @@ def test_plain_contrasts_do_not_claim_fat_suppression():
 
 
 def test_the_command_writes_patients_and_visits(tmp_path: Path):
-    assert (
-        command([str(tmp_path / "out"), "1", "--seed", "30011", "--visits", "2", "--normal-only", "--target", "right"])
-        == 0
-    )
+    assert command([str(tmp_path / "out"), "1", "--seed", "30011", "--visits", "2", "--normal-only", "--target", "right"]) == 0
     folder = tmp_path / "out" / "PHANTOM_30011"
     assert sorted(path.name for path in folder.iterdir()) == ["visit_1", "visit_2"]
     first, second = (pydicom.dcmread(next((folder / name / "dicom").iterdir())) for name in ("visit_1", "visit_2"))

@@ -117,9 +117,7 @@ def patient_edit(request: SignedInRequest, pk: int) -> HttpResponse:
     forms = [part for part in (form, identity_form) if part is not None]
     if request.method == "POST" and all([part.is_valid() for part in forms]):
         try:
-            services.save_patient(
-                user, patient, values=form.cleaned_data if form else {}, identity=_identity(identity_form)
-            )
+            services.save_patient(user, patient, values=form.cleaned_data if form else {}, identity=_identity(identity_form))
         except DomainError as error:
             patient.refresh_from_db()
             _refuse(error, form, identity_form)

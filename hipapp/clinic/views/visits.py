@@ -74,10 +74,7 @@ def _forms(data: Mapping[str, Any] | None, patient: Patient, visit: Visit | None
     return VisitForms(
         VisitForm(data, initial=VisitForm.initial_of(visit)),
         AssessmentForm(data, initial=AssessmentForm.initial_of(_assessment_of(visit), unit)),
-        {
-            side: HipForm(data, prefix=side, initial=HipForm.initial_of(row))
-            for side, row in _examinations_of(visit).items()
-        },
+        {side: HipForm(data, prefix=side, initial=HipForm.initial_of(row)) for side, row in _examinations_of(visit).items()},
     )
 
 

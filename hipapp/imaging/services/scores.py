@@ -140,6 +140,4 @@ def _store_score(
 
 def refuse_study(series: Series, code: str, message: str) -> None:
     """Say on the study why its chosen series can't be scored after all."""
-    Study.objects.filter(pk=series.study_id, chosen_series=series).update(
-        refused_code=code[:30], refused_message=message[:500]
-    )
+    Study.objects.filter(pk=series.study_id, chosen_series=series).update(refused_code=code[:30], refused_message=message[:500])

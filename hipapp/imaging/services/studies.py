@@ -122,9 +122,7 @@ def choose_series(study: Study, user: User, series: Series) -> Study:
 
 
 def _lock(study: Study, user: User) -> Study:
-    locked = (
-        Study.objects.select_for_update(of=("self",)).select_related("centre", "visit", "chosen_series").get(pk=study.pk)
-    )
+    locked = Study.objects.select_for_update(of=("self",)).select_related("centre", "visit", "chosen_series").get(pk=study.pk)
     require(user, Act.UPLOAD, locked.centre)
     return locked
 

@@ -136,9 +136,7 @@ def _found(request: SignedInRequest, upload: Upload) -> dict[str, object]:
     results = results_of_studies(studies)
     jobs = list(upload.job.children.all()) if upload.job else []
     by_study = {job.subject_id: job for job in jobs}
-    found = [
-        {"study": study, "results": results[study.pk], "job": by_study.get(str(study.pk))} for study in studies
-    ]
+    found = [{"study": study, "results": results[study.pk], "job": by_study.get(str(study.pk))} for study in studies]
     is_moving = upload.job is not None and not (upload.job.is_final and all(job.is_final for job in jobs))
     return {"upload": upload, "found": found, "is_moving": is_moving, "summary": uploads.summary(upload)}
 
@@ -152,5 +150,3 @@ def _report(request: SignedInRequest, upload: Upload) -> dict[str, object]:
     page = Paginator(rows, ROWS_A_PAGE).get_page(request.GET.get("page"))
     filters = [(key, label, counts[key]) for key, label in OUTCOMES.items() if counts[key]]
     return {"page": page, "filters": filters, "outcome": outcome, "labels": OUTCOMES, "n_rows": len(upload.report)}
-
-

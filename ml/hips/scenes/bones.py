@@ -69,9 +69,7 @@ def paint_femur(scene: Scene, shape: FemurShape, rng: Rng) -> None:
     ends = np.array([shape.centre, shape.base, shape.shaft_end])
     view, axes = scene.box(ends.min(0) - 45, ends.max(0) + 45)
     femur, ball = _femur_distance(axes, shape, rng)
-    head_part, rest_part = (
-        (Part.HEAD_LEFT, Part.FEMUR_LEFT) if shape.side == "left" else (Part.HEAD_RIGHT, Part.FEMUR_RIGHT)
-    )
+    head_part, rest_part = (Part.HEAD_LEFT, Part.FEMUR_LEFT) if shape.side == "left" else (Part.HEAD_RIGHT, Part.FEMUR_RIGHT)
     capsule_distance = np.minimum(ball, femur + 3) if rng.random() < 0.7 else ball
     wide = rng.uniform(2, 9) if rng.random() < 0.35 else rng.uniform(0.5, 2.5)
     near = ball < shape.radius * 0.9
@@ -90,9 +88,7 @@ def paint_femur(scene: Scene, shape: FemurShape, rng: Rng) -> None:
         _paint_lesion(view, axes, shape, rng)
 
 
-_SOFT = [
-    int(t) for t in (Tissue.SKIN_FAT, Tissue.INNER_FAT, Tissue.MUSCLE_A, Tissue.MUSCLE_B, Tissue.MUSCLE_C, Tissue.VESSEL)
-]
+_SOFT = [int(t) for t in (Tissue.SKIN_FAT, Tissue.INNER_FAT, Tissue.MUSCLE_A, Tissue.MUSCLE_B, Tissue.MUSCLE_C, Tissue.VESSEL)]
 
 
 def _paint_lesion(view: np.ndarray, axes: Axes, shape: FemurShape, rng: Rng) -> None:

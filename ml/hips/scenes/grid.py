@@ -78,9 +78,7 @@ class Scene:
         first = np.clip(np.floor((np.asarray(low_mm) - LOW_MM) / STEP_MM).astype(int), 0, np.array(SHAPE) - 1)
         last = np.clip(np.ceil((np.asarray(high_mm) - LOW_MM) / STEP_MM).astype(int) + 1, first + 1, SHAPE)
         view = self.labels[first[0] : last[0], first[1] : last[1], first[2] : last[2]]
-        x, y, z = (
-            (LOW_MM[axis] + STEP_MM * np.arange(first[axis], last[axis])).astype(np.float32) for axis in range(3)
-        )
+        x, y, z = ((LOW_MM[axis] + STEP_MM * np.arange(first[axis], last[axis])).astype(np.float32) for axis in range(3))
         return view, (x[:, None, None], y[None, :, None], z[None, None, :])
 
     def everywhere(self) -> tuple[npt.NDArray[np.uint8], Axes]:
@@ -117,9 +115,7 @@ def paint_ellipsoid(scene: Scene, centre: npt.ArrayLike, radii: npt.ArrayLike, v
     view[ellipsoid(axes, centre, radii) < 0] = value
 
 
-def paint_capsule(
-    scene: Scene, start: npt.ArrayLike, end: npt.ArrayLike, radii: tuple[float, float], value: int
-) -> None:
+def paint_capsule(scene: Scene, start: npt.ArrayLike, end: npt.ArrayLike, radii: tuple[float, float], value: int) -> None:
     """Paint a filled rod."""
     ends = np.array([start, end], float)
     view, axes = scene.box(ends.min(0) - max(radii), ends.max(0) + max(radii))

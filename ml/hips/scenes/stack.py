@@ -46,9 +46,7 @@ def phantom_stack(rng: Rng) -> Stack:
     else:
         phantom = generate(seed, hips=False, scene="pelvis" if rng.random() < 0.5 else None)
     plane = phantom.plane
-    heads = tuple(
-        Head(side, np.array(hip.centre_mm), hip.radius_mm) for side, hip in phantom.hips.items() if plane == "coronal"
-    )
+    heads = tuple(Head(side, np.array(hip.centre_mm), hip.radius_mm) for side, hip in phantom.hips.items() if plane == "coronal")
     return Stack(phantom.volume, heads, "phantom", plane)
 
 

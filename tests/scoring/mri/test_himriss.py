@@ -209,9 +209,7 @@ def test_order_of_slices_does_not_matter_and_sums_stay_in_bounds(data, n):
     assert score.total == score.femoral_bme + score.acetabular_bme + score.effusion
 
 
-@pytest.mark.parametrize(
-    ("thickness", "grade"), [(0, 0), (1.99, 0), (2.0, 1), (3.0, 1), (4.0, 1), (4.01, 2), (20, 2)]
-)
+@pytest.mark.parametrize(("thickness", "grade"), [(0, 0), (1.99, 0), (2.0, 1), (3.0, 1), (4.0, 1), (4.01, 2), (20, 2)])
 def test_effusion_grades(thickness, grade):
     assert load_scheme().grade_effusion(thickness) == grade
 

@@ -399,9 +399,7 @@ def test_uniform_change_has_an_effect_size_without_p():
     assert math.isnan(result.p)
 
 
-@pytest.mark.parametrize(
-    ("value", "band"), [(0.1, "trivial"), (-0.2, "small"), (0.5, "moderate"), (-0.8, "large"), (2, "large")]
-)
+@pytest.mark.parametrize(("value", "band"), [(0.1, "trivial"), (-0.2, "small"), (0.5, "moderate"), (-0.8, "large"), (2, "large")])
 def test_responsiveness_bands(value, band):
     assert responsiveness_band(value) == band
 

@@ -19,7 +19,7 @@ class Command(BaseCommand):
         parser.add_argument("--loglevel", default="INFO")
 
     def handle(self, *args: Any, queue: str, loglevel: str, **options: Any) -> None:
-# The machine is shared with the web server and other workers: threads that wait should sleep, and leave cores to others.
+        # The machine is shared with the web server and other workers: threads that wait should sleep, and leave cores to others.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // 2)))
         queues = ",".join(QUEUES) if queue == "all" else queue
