@@ -218,6 +218,11 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Hip inflammation in spondyloarthritis",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "ENUM_NAME_OVERRIDES": {
+        "SideEnum": "hipapp.clinic.models.Side",
+        "JobStateEnum": "hipapp.jobs.models.Job.State",
+        "StudyStateEnum": "hipapp.imaging.models.Study.State",
+    },
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
 }
 

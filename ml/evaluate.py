@@ -207,9 +207,10 @@ def _one_side(case: Case, side: str) -> Mask:
 
 def _in_box(volume: Volume, box: Box | None) -> npt.NDArray[np.bool_]:
     """The crop's columns of voxels: the femur goes on below, where nobody looks; everywhere without a box."""
-    inside = np.ones(volume.pixels.shape[1:], bool)
+    _, n_rows, n_columns = volume.pixels.shape
+    inside = np.ones((n_rows, n_columns), bool)
     if box is not None:
-        rows, columns = np.arange(inside.shape[0])[:, None], np.arange(inside.shape[1])
+        rows, columns = np.arange(n_rows)[:, None], np.arange(n_columns)
         inside = (rows > box.row_min) & (rows < box.row_max) & (columns > box.column_min) & (columns < box.column_max)
     return inside[None]
 
