@@ -2,9 +2,14 @@
 const RUBBISH = /(^|\/)(\.DS_Store|Thumbs\.db|desktop\.ini|\._[^/]*)$/i;
 
 export async function filesOf(transfer) {
-  const entries = [...transfer.items].filter((item) => item.kind === "file").map((item) => item.webkitGetAsEntry());
+  // Both have to be asked for before the first await: the transfer is emptied after the event.
+  const items = [...transfer.items].filter((item) => item.kind === "file");
+  const dropped = items.map((item) => ({ entry: item.webkitGetAsEntry?.(), file: item.getAsFile() }));
   const found = [];
-  for (const entry of entries) if (entry) await gather(entry, found);
+  for (const { entry, file } of dropped) {
+    if (entry) await gather(entry, found);
+    else if (file) found.push({ path: file.name, file }); // a file without an entry: dragged from another page or program
+  }
   return found.filter((one) => !RUBBISH.test(one.path));
 }
 
