@@ -15,6 +15,9 @@ RETUNED_SHARE = 0.65  # hips whose tissues get other brightnesses
 REPAINTED_SHARE = 0.2  # hips that are painted anew from the tissue map, wholly or in part
 SPOTTED_SHARE = 0.3  # hips with bright spots in muscle or fat
 TEXTURED_SHARE = 0.5
+MOTTLED_SHARE = 0.5
+MOST_MOTTLE = 0.8  # brightness of an island of red marrow above fatty marrow, as a share of it
+MOTTLE_OF_OEDEMA = 0.6  # as a share of what the hip's oedema is above marrow
 DARK = (Tissue.AIR, Tissue.CORTEX, Tissue.GAS, Tissue.TENDON)
 # Lowest and highest brightness when painted anew, fluid about 1. BME and synovitis follow from marrow and fluid.
 PAINT = {
@@ -54,7 +57,7 @@ def recontrast(images: Tensor, tissues: Tensor, n_slices: int, rng: torch.Genera
     share = share.repeat_interleave(n_slices)[:, None, None]
     images = images * (1 - share) + _soften(paint) * bright * share
     images = images + _spots(tissues, n_hips, rng) * bright
-    images = images * _texture(images, n_hips, rng)
+    images = images * _mottle(images, tissues, n_hips, rng) * _texture(images, n_hips, rng)
     return images.masked_fill(outside, 0.0)
 
 
@@ -103,6 +106,23 @@ def _spots(tissues: Tensor, n_hips: int, rng: torch.Generator) -> Tensor:
     spots = (field - 1.5).clamp(0, 0.4) / 0.4 * height.repeat_interleave(len(tissues) // n_hips)[:, None, None]
     is_soft = (tissues == Tissue.MUSCLE) | (tissues == Tissue.FAT)
     return spots * _soften(is_soft.float())
+
+
+def _mottle(images: Tensor, tissues: Tensor, n_hips: int, rng: torch.Generator) -> Tensor:
+    """Factors of 1 and more: islands of red marrow in fatty marrow, always fainter than the hip's own oedema."""
+    is_marrow, is_bme = ((tissues == tissue).float() for tissue in (Tissue.MARROW, Tissue.BME))
+    levels = []
+    for where in (is_marrow, is_bme):
+        total = (images * where).reshape(n_hips, -1).sum(1)
+        levels.append(total / where.reshape(n_hips, -1).sum(1).clamp(min=1))
+    room = (levels[1] / levels[0].clamp(min=1e-4) - 1).clamp(min=0)
+    room = torch.where(levels[1] > 0, room * MOTTLE_OF_OEDEMA, torch.tensor(MOST_MOTTLE)).clamp(max=MOST_MOTTLE)
+    depth = room * torch.rand(n_hips, generator=rng) * _chosen(n_hips, MOTTLED_SHARE, rng)
+    depth = depth.repeat_interleave(len(images) // n_hips)[:, None, None]
+    shape = (len(images), 1, *images.shape[1:])
+    fine, coarse = (smooth_field(shape, knots, rng)[:, 0] for knots in ((19, 24), (11, 14)))
+    islands = (0.7 * (fine + coarse)).clamp(0, 1.2)
+    return 1 + depth * islands * _soften(is_marrow)
 
 
 def _texture(images: Tensor, n_hips: int, rng: torch.Generator) -> Tensor:

@@ -35,7 +35,7 @@ CALIBRATION_SHIFTS = (-2.5, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5)
 CHECKPOINT = "checkpoint.pt"
 CHECKPOINT_PARTS = ("network", "extra", "average", "optimizer")
 BME_WEIGHT = 0.5
-MISSED_WEIGHT = 0.15
+MISSED_WEIGHT = 0.02
 # Tissues outside the femur that are learnt beside the labels and left behind: pelvic oedema lies in the pelvis, and
 # synovitis is told from the film and the cartilage that every joint has.
 EXTRA = {
