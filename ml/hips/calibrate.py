@@ -88,7 +88,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Command line."""
     parser = argparse.ArgumentParser(prog="python -m ml.hips.calibrate", description=__doc__)
     parser.add_argument("folder", type=Path, help="folder with hips.safetensors and hips.json of ml.hips.train")
-    parser.add_argument("--stacks", type=int, default=200)
+    parser.add_argument("--stacks", type=int, default=300)
     parser.add_argument("--seed", type=int, default=900_001)
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
