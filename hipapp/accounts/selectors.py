@@ -3,7 +3,6 @@
 from django.db.models import Q, QuerySet
 
 from hipapp.accounts.models import Centre, User
-from hipapp.accounts.permissions import Act, centres_for
 
 
 def managed_centres(user: User) -> QuerySet[Centre]:
@@ -19,13 +18,3 @@ def managed_people(user: User) -> QuerySet[User]:
         .prefetch_related("memberships__centre")
         .distinct()
     )
-
-
-def roles_of(user: User) -> set[str]:
-    """The roles a person has at any active centre."""
-    return set(user.memberships.filter(centre__is_active=True).values_list("role", flat=True))
-
-
-def viewable_centres(user: User) -> QuerySet[Centre]:
-    """Centres whose patients the person may see."""
-    return centres_for(user, Act.VIEW_PATIENTS)

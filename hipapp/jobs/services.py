@@ -181,10 +181,3 @@ def sweep() -> int:
                 Job.objects.filter(pk=job.pk).update(state=Job.State.QUEUED, lease_expires_at=None)
         jobs = [job for job in jobs if not (job.state == Job.State.RUNNING and job.attempt >= settings.JOB_MAX_ATTEMPTS)]
     return sum(send(job) for job in jobs)
-
-
-def count_finished_children(parent: Job) -> tuple[int, int]:
-    """(ended, all) children of a parent job."""
-    children = Job.objects.filter(parent=parent)
-    open_states = (Job.State.QUEUED, Job.State.RUNNING)
-    return children.exclude(state__in=open_states).count(), children.count()

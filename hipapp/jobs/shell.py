@@ -6,7 +6,6 @@ import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import pghistory
 from celery import shared_task
@@ -34,10 +33,6 @@ class Progress:
         """Show `message` and percent 0–100; raises LostJobError when the job is no longer ours."""
         if not services.report_progress(self.job_id, self.attempt, round(percent), message):
             raise LostJobError(str(self.job_id))
-
-
-class Work(Protocol):
-    def __call__(self, progress: Progress, **arguments: object) -> str: ...
 
 
 def job_task(name: str) -> Callable[[Callable[..., str]], Callable[..., str]]:
