@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from scoring.catalogue import ENTRIES, Entry
 from scoring.fields import compute
-from scoring.mri import grading, himriss_automatic, himriss_read, overlap, slices, unet_score
+from scoring.mri import calibration, grading, himriss_automatic, himriss_read, overlap, slices, unet_score
 from scoring.statistics import (
     adjusted_correlation,
     agreement,
@@ -60,10 +60,13 @@ STATISTICS: tuple[Callable[..., object], ...] = (
     overlap.assd,
     overlap.volume_difference_ml,
     overlap.detect_lesions,
+    calibration.expected_calibration_error,
+    calibration.neighbourhood,
     proportions.mean_of_cases,
     proportions.proportion,
     proportions.diagnose,
     groups.unpaired_t,
+    groups.paired_t,
     groups.welch_t,
     groups.mann_whitney,
     groups.chi_square,

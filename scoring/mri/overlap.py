@@ -30,7 +30,10 @@ class LesionDetection:
 
 @dataclass(frozen=True)
 class Overlap:
-    """All measures of one pair of masks; distances in mm, volumes in mL."""
+    """All measures of one pair of masks; distances in mm, volumes in mL.
+
+    `n_false_lesions` are predicted lesions that no true one touches.
+    """
 
     dice: float
     jaccard: float
@@ -42,6 +45,9 @@ class Overlap:
     volume_difference_percent: float
     lesion_sensitivity: float
     lesion_ppv: float
+    n_lesions: int
+    n_lesions_found: int
+    n_false_lesions: int
 
 
 def dice(truth: npt.ArrayLike, predicted: npt.ArrayLike) -> float:
@@ -159,6 +165,9 @@ def compare_masks(truth: npt.ArrayLike, predicted: npt.ArrayLike, spacing_mm: Se
         volume_difference_percent=volume_difference_percent(a, b),
         lesion_sensitivity=detection.sensitivity,
         lesion_ppv=detection.ppv,
+        n_lesions=detection.n_truth,
+        n_lesions_found=detection.n_truth_found,
+        n_false_lesions=detection.n_predicted - detection.n_predicted_true,
     )
 
 

@@ -1,4 +1,4 @@
-"""Two groups compared: t, Welch, Mann–Whitney, χ² and Fisher, and which of them to take, with the reason."""
+"""Two groups, or pairs, compared: t, Welch, Mann–Whitney, χ² and Fisher, and which of them to take, with the reason."""
 
 import math
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 from scoring import checks
 from scoring.errors import ScoringError
 from scoring.statistics.estimate import Estimate
-from scoring.statistics.rows import Floats, present
+from scoring.statistics.rows import Floats, complete_pairs, present
 
 LARGE_GROUP = 30
 SHAPIRO_MAX = 5000
@@ -52,6 +52,41 @@ def welch_t(first: npt.ArrayLike, second: npt.ArrayLike, level: float = 0.95) ->
     Welch BL. Biometrika 1947;34:28.
     """
     return _t_test("Welch t", first, second, level, is_pooled=False)
+
+
+def paired_t(first: npt.ArrayLike, second: npt.ArrayLike, level: float = 0.95) -> Estimate:
+    """Mean difference (first − second) of pairs with Student's t; pairs with a missing value are dropped and counted.
+
+    Parameters
+    ----------
+    first, second : float, shape (n,)
+        Two measurements of each unit. Units must be independent of each other: one row a patient, not one a hip.
+
+    Returns
+    -------
+    Estimate
+        NaN with a warning for fewer than 2 pairs, or when every pair differs by the same amount.
+
+    References
+    ----------
+    Student. Biometrika 1908;6:1.
+    """
+    level = checks.level(level)
+    a, b, n_dropped = complete_pairs(first, second)
+    difference = a - b
+    n = len(difference)
+    if n < 2 or np.ptp(difference) == 0:
+        warning = "fewer than 2 pairs, or the differences don't vary: not defined"
+        mean = float(difference.mean()) if n else math.nan
+        return Estimate("paired t", mean, n_used=n, n_dropped=n_dropped, level=level, warnings=(warning,))
+    described = DescrStatsW(difference)
+    t, p, degrees = described.ttest_mean(0.0)
+    low, high = described.tconfint_mean(1 - level)
+    parts = {"t": float(t), "df": float(degrees), "sd": float(difference.std(ddof=1))}
+    note = "mean of the differences, first − second"
+    return Estimate(
+        "paired t", float(difference.mean()), float(low), float(high), float(p), n, n_dropped, level, note, parts=parts
+    )
 
 
 def mann_whitney(first: npt.ArrayLike, second: npt.ArrayLike, level: float = 0.95) -> Estimate:

@@ -159,3 +159,11 @@ def test_distances_scale_with_the_spacing_and_masks_may_be_mirrored(a, b, factor
     plain = overlap.assd(a, b, (1.0, 2.0))
     assert overlap.assd(a, b, (factor, 2 * factor)) == pytest.approx(plain * factor)
     assert overlap.assd(a[:, ::-1], b[:, ::-1], (1.0, 2.0)) == pytest.approx(plain)
+
+
+def test_the_counts_of_lesions_stand_beside_the_other_measures():
+    truth, predicted = np.zeros((4, 12), bool), np.zeros((4, 12), bool)
+    truth[0, 0] = truth[0, 4] = True
+    predicted[0, 0] = predicted[3, 8] = predicted[3, 11] = True
+    result = overlap.compare_masks(truth, predicted, (1, 1))
+    assert (result.n_lesions, result.n_lesions_found, result.n_false_lesions) == (2, 1, 2)

@@ -19,6 +19,7 @@ from scoring.statistics.groups import (
     compare_values,
     fisher_exact,
     mann_whitney,
+    paired_t,
     unpaired_t,
     welch_t,
 )
@@ -357,3 +358,24 @@ def test_model_refusals(visits, change, field):
     with pytest.raises(ScoringError) as caught:
         score_on_activity(**arguments)
     assert caught.value.field == field
+
+
+def test_paired_t_against_a_worked_example():
+    """Student's hours of sleep (Biometrika 1908;6:1), as the help of R's data set `sleep` works them out: t = −4.0621, 9 df."""
+    first = [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0]
+    second = [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4]
+    result = paired_t(first, second)
+    assert result.estimate == pytest.approx(-1.58)
+    assert result.parts["t"] == pytest.approx(-4.0621, abs=1e-4)
+    assert result.p == pytest.approx(0.00283, abs=1e-5)
+    assert (result.low, result.high) == pytest.approx((-2.4598858, -0.7001142), abs=1e-6)
+    assert result.n_used == 10
+
+
+def test_paired_t_drops_half_pairs_and_refuses_what_does_not_vary():
+    result = paired_t([1.0, 2.0, math.nan, 4.0], [0.5, 1.0, 1.0, math.nan])
+    assert (result.n_used, result.n_dropped) == (2, 2)
+    flat = paired_t([1.0, 2.0, 3.0], [0.0, 1.0, 2.0])
+    assert flat.estimate == 1
+    assert math.isnan(flat.p)
+    assert flat.warnings
