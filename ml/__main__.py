@@ -5,10 +5,17 @@ from importlib import import_module
 
 COMMANDS = {
     "phantom": ("ml.phantom.command", "write synthetic studies of the hips as DICOM, with their truth"),
+    "panels": ("ml.panels.command", "pictures of hips for experts: image, truth, prediction"),
+    "prepare": ("ml.datasets.command", "make a data set of annotated hips"),
     "train": ("ml.train", "train the segmentation network on synthetic hips"),
     "seal": ("ml.seal", "write the hashes of a bundle's files into its description"),
+    "crossval": ("ml.crossval", "cross-validate networks on a data set, by patient"),
     "evaluate": ("ml.evaluate", "measure a bundle on synthetic patients that training never saw"),
     "score": ("ml.score_command", "the UNet-score of a DICOM study"),
+    "quality": ("ml.quality.command", "set the thresholds of the quality flags on synthetic patients and test them"),
+    "interval": ("ml.interval_command", "calibrate the interval of the score on synthetic patients and measure its coverage"),
+    "repeatability": ("ml.repeatability", "how far the score moves when a synthetic patient is scanned again"),
+    "protocol_changes": ("ml.protocol_changes", "how far the score moves under another protocol"),
 }
 
 

@@ -37,7 +37,13 @@ class Settings:
 
 
 def augment(
-    images: Tensor, masks: Tensor, tissues: Tensor, n_slices: int, rng: torch.Generator, settings: Settings
+    images: Tensor,
+    masks: Tensor,
+    tissues: Tensor,
+    n_slices: int,
+    rng: torch.Generator,
+    settings: Settings,
+    has_tissues: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Network input, targets and tissues of a batch drawn by `ml.dataset.draw`.
 
@@ -46,6 +52,8 @@ def augment(
     images : float32, shape (B, H, W), not negative, 0 outside the image
     masks, tissues : uint8, shape (B, H, W)
     n_slices : slices of one hip that lie beside each other
+    has_tissues : bool, shape (hip,), optional
+        Hips whose tissues are known (all, where it is left out); the contrast between tissues of the others stays as it is.
 
     Returns
     -------
@@ -59,8 +67,10 @@ def augment(
     moved = _sample(torch.cat([images[:, None], inside[:, None], targets], dim=1), grid, "bilinear")
     image, inside, targets = moved[:, :1], moved[:, 1:2] > 0.5, (moved[:, 2:] > 0.5).float()
     ids = _sample(tissues[:, None].float(), grid, "nearest")[:, 0].long()
-    if settings.retune:
-        image = recontrast(image[:, 0], ids, n_slices, rng)[:, None]
+    if settings.retune and (has_tissues is None or has_tissues.any()):
+        other = recontrast(image[:, 0], ids, n_slices, rng)[:, None]
+        is_known = torch.ones(n_hips, dtype=torch.bool) if has_tissues is None else has_tissues
+        image = torch.where(is_known.repeat_interleave(n_slices)[:, None, None, None], other, image)
     image = _acquire(image, n_hips, rng, settings)
     keep = inside & _window(n_hips, n_slices, rng)
     image, targets = image * keep, targets * keep

@@ -12,9 +12,11 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from ml.device import choose
 from ml.hips import Finder, load_finder
-from ml.networks.unet import UNet
+from ml.networks import Network, build
 
 DEFAULT = Path(__file__).parent / "weights" / "default"
 DESCRIPTION = "bundle.json"
@@ -40,7 +42,7 @@ class Bundle:
     description : the whole of `bundle.json`
     """
 
-    unet: nn.Module
+    unet: Network
     finder: Finder
     name: str
     version: str
@@ -48,21 +50,25 @@ class Bundle:
     description: dict[str, Any]
 
 
-def load(path: Path | str = DEFAULT, device: str = "cpu") -> Bundle:
+def load(path: Path | str = DEFAULT, device: str | None = None) -> Bundle:
     """The bundle of a folder, ready to predict; the hash of each file is checked.
+
+    Parameters
+    ----------
+    device : where both networks run; see `ml.device.choose`
 
     Raises
     ------
     BundleError
         A file is missing, is not the one described, or does not fit this version of the code.
     """
-    folder = Path(path)
+    folder, target = Path(path), choose(device)
     description = describe(folder)
     _check_files(folder, description)
     try:
-        unet = load_unet(folder, description).to(device)
+        unet = folded(load_unet(folder, description)).to(target)
         finder = load_finder(folder)
-        finder.net.to(device)
+        finder.net.to(target)
     except (KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise BundleError(f"{folder} does not fit this version of the code: {error}") from error
     return Bundle(
@@ -89,29 +95,58 @@ def describe(folder: Path) -> dict[str, Any]:
     return description
 
 
-def load_unet(folder: Path, description: dict[str, Any]) -> UNet:
-    """The segmentation network of a folder, in evaluation mode, channels last."""
+def load_unet(folder: Path, description: dict[str, Any]) -> Network:
+    """The segmentation network of a folder, whichever it is, as it was trained, in evaluation mode, in its memory format."""
     state = safetensors.torch.load_file(folder / UNET_WEIGHTS)
-    return unet_of({name: value.float() for name, value in state.items()}, description["unet"]["settings"])
+    settings = description["unet"]["settings"]
+    return unet_of({name: value.float() for name, value in state.items()}, settings, network_name(description))
 
 
-def unet_of(state: dict[str, Tensor], settings: dict[str, Any]) -> UNet:
-    """The segmentation network with these weights, in evaluation mode, channels last."""
-    network = UNet(**settings)
-    missing, unexpected = network.load_state_dict(state, strict=False)
-    wrong = [name for name in missing if _is_kept(name)] + list(unexpected)
+def network_name(description: dict[str, Any]) -> str:
+    """Key in `ml.networks.NETWORKS` of a bundle's segmentation network; a description that names none holds a U-Net."""
+    return str(description["unet"].get("network", "unet"))
+
+
+def unet_of(state: dict[str, Tensor], settings: dict[str, Any], name: str = "unet") -> Network:
+    """The segmentation network with these weights, in evaluation mode, in its memory format."""
+    try:
+        with torch.device("meta"):  # settings that do not fit the weights must not take the machine's memory
+            planned = build(name, **settings).state_dict()
+    except (ValueError, TypeError, ArithmeticError) as error:
+        raise BundleError(f"there is no {name} with {settings}: {error}") from error
+    missing = [key for key in planned if key not in state and _is_kept(key)]
+    wrong = missing + [key for key in state if key not in planned]
+    wrong += [key for key in state if key in planned and planned[key].shape != state[key].shape]
     if wrong:
-        raise BundleError(f"the weights do not fit a U-Net with {settings}: {wrong[0]} and {len(wrong) - 1} more")
-    return network.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload, no-any-return]
+        raise BundleError(f"the weights do not fit a {name} with {settings}: {wrong[0]} and {len(wrong) - 1} more")
+    network = build(name, **settings)
+    network.load_state_dict(state, strict=False)
+    return network.to(memory_format=network.memory_format).eval()  # type: ignore[call-overload, no-any-return]
 
 
-def save_unet(folder: Path, network: UNet, command: str, metrics: dict[str, Any]) -> None:
+def folded(network: Network) -> Network:
+    """The network with each batch normalisation put into the convolution before it: the same to rounding, and faster.
+
+    For prediction alone; weights to keep or to train come from `load_unet`.
+    """
+    for block in network.modules():
+        if not isinstance(block, nn.Sequential):
+            continue
+        for index in range(len(block) - 1):
+            convolution, norm = block[index], block[index + 1]
+            if isinstance(convolution, nn.Conv2d | nn.Conv3d) and isinstance(norm, nn.BatchNorm2d | nn.BatchNorm3d):
+                block[index], block[index + 1] = fuse_conv_bn_eval(convolution, norm), nn.Identity()
+    return network.to(memory_format=network.memory_format)  # type: ignore[call-overload, no-any-return]
+
+
+def save_unet(folder: Path, network: Network, command: str, metrics: dict[str, Any]) -> None:
     """Write the segmentation network into a bundle folder and seal it.
 
     Parameters
     ----------
     folder : made where it is missing
-    network : kernels are stored as float16, batch-norm statistics and biases as float32
+    network : any of `ml.networks`; its name and settings are kept, kernels as float16, batch-norm statistics and biases as
+        float32
     command : the exact command that made the weights
     metrics : what was measured of them
     """
@@ -119,8 +154,9 @@ def save_unet(folder: Path, network: UNet, command: str, metrics: dict[str, Any]
     state = {name: _stored(value) for name, value in network.state_dict().items() if _is_kept(name)}
     safetensors.torch.save_file(state, folder / UNET_WEIGHTS)
     path = folder / DESCRIPTION
-    description: dict[str, Any] = describe(folder) if path.exists() else {"name": "unet", "version": "1"}
+    description: dict[str, Any] = describe(folder) if path.exists() else {"name": network.name, "version": "1"}
     description["unet"] = {
+        "network": network.name,
         "settings": network.settings,
         "command": command,
         "metrics": metrics,
@@ -136,12 +172,12 @@ def seal(folder: Path) -> str:
     Raises
     ------
     BundleError
-        There is no description, or the files are larger than 16 MB together.
+        There is no description, or the files are too large: the default bundle, which every checkout carries, has 16 MB.
     """
     description = describe(folder)
     present = [name for name in REQUIRED_FILES if (folder / name).is_file()]
     n_bytes = sum((folder / name).stat().st_size for name in present)
-    if n_bytes > MAX_BYTES:
+    if n_bytes > MAX_BYTES and folder.resolve() == DEFAULT:
         raise BundleError(f"the files of {folder} take {n_bytes} bytes, more than {MAX_BYTES}")
     description["files"] = {name: _file_hash(folder / name) for name in present}
     _write(folder, description)
@@ -153,6 +189,11 @@ def record(folder: Path, name: str, figures: dict[str, Any]) -> None:
     description = describe(folder)
     description["unet"]["metrics"][name] = figures
     _write(folder, description)
+
+
+def record_section(folder: Path, name: str, section: dict[str, Any]) -> None:
+    """Keep a part of the description of its own, such as the calibration of intervals; the bundle's hash stays."""
+    _write(folder, describe(folder) | {name: section})
 
 
 def bundle_hash(description: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """Random tissue contrast: a phantom's slices as another sequence, scanner or generator might show them.
 
-Done with the phantom's tissue map. Oedema stays brighter than the marrow around it and fluid stays bright: those orders
+Done with the phantom's tissue map. Oedema stays brighter than the marrow around it, fluid stays bright and an effusion
+stays brighter than cartilage: those orders
 are what the labels mean; every other order of tissues is open.
 """
 
@@ -24,7 +25,7 @@ PAINT = {
     Tissue.FAT: (0.03, 0.45),
     Tissue.MUSCLE: (0.12, 0.5),
     Tissue.MARROW: (0.04, 0.4),
-    Tissue.CARTILAGE: (0.25, 0.8),
+    Tissue.CARTILAGE: (0.15, 0.45),
     Tissue.FLUID: (0.75, 1.3),
     Tissue.URINE: (0.8, 1.5),
     Tissue.VESSEL: (0.05, 1.2),
@@ -77,6 +78,8 @@ def _retuning(n_hips: int, rng: torch.Generator) -> Tensor:
     gain[:, Tissue.BME] = gain[:, Tissue.MARROW] * lift[:, 0]
     gain[:, Tissue.FLUID] = gain[:, Tissue.FLUID].sqrt()
     gain[:, Tissue.SYNOVITIS] = gain[:, Tissue.FLUID] * lift[:, 1]
+    # An effusion in the joint space is told from cartilage by its brightness alone.
+    gain[:, Tissue.CARTILAGE] = torch.minimum(gain[:, Tissue.CARTILAGE], gain[:, Tissue.SYNOVITIS])
     chosen = _chosen(n_hips, RETUNED_SHARE, rng)[:, None]
     return gain * chosen + (1 - chosen)
 

@@ -7,9 +7,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.dicom.volume import Volume
+from ml.resample import resample
 
 CROP_ROWS, CROP_COLUMNS = 128, 160
 CROP_SPACING_MM = 0.78125
+SAME_PX = 1e-9  # between neighbouring slices: rounding, not shear
 NORMALISE_REACH_MM = 35.0  # slices farther from the head than this do not set the intensity scale
 SIDES: tuple[Literal["right"], Literal["left"]] = ("right", "left")
 
@@ -94,10 +96,11 @@ def extract(
     source = volume.pixels if array is None else array
     weigh = _nearest_weights if nearest else _weights
     crops = np.zeros((source.shape[0], *shape), np.float32)
-    for index, (rows, columns) in enumerate(_crop_positions(volume, centre_mm, side, shape)):
+    for slices, rows, columns in _crop_positions(volume, centre_mm, side, shape):
         row_span, by_row = _trimmed(weigh(rows, source.shape[1]))
         column_span, by_column = _trimmed(weigh(columns, source.shape[2]))
-        crops[index] = by_row @ np.asarray(source[index, row_span, column_span], np.float32) @ by_column.T
+        part = np.asarray(source[slices.start : slices.stop, row_span, column_span], np.float32)
+        crops[slices.start : slices.stop] = resample(resample(part, by_row, 1), by_column, 2)
     return crops
 
 
@@ -113,13 +116,39 @@ def restore(planes: Array, volume: Volume, centre_mm: Point, side: str) -> Array
     float32, shape (label, slice, row, column)
         Linear interpolation; 0 outside the crop.
     """
-    n_rows, n_columns = volume.pixels.shape[1:]
-    restored = np.zeros((*planes.shape[:2], n_rows, n_columns), np.float32)
-    for index, (rows, columns) in enumerate(_crop_positions(volume, centre_mm, side, planes.shape[2:])):
-        row_span, by_row = _trimmed(_weights(_inverted(rows, n_rows), planes.shape[2]).T)
-        column_span, by_column = _trimmed(_weights(_inverted(columns, n_columns), planes.shape[3]).T)
-        restored[:, index, row_span, column_span] = by_row.T @ planes[:, index] @ by_column
+    rows, columns = window(volume, centre_mm, side)
+    restored = np.zeros((*planes.shape[:2], *volume.pixels.shape[1:]), np.float32)
+    restored[:, :, rows, columns] = restore_window(planes, volume, centre_mm, side)
     return restored
+
+
+def restore_window(planes: Array, volume: Volume, centre_mm: Point, side: str) -> Array:
+    """What `restore` gives, inside `window` alone: all the rest is 0. Slices where all planes are 0 stay so."""
+    n_rows, n_columns = volume.pixels.shape[1:]
+    row_window, column_window = window(volume, centre_mm, side)
+    shape = (row_window.stop - row_window.start, column_window.stop - column_window.start)
+    restored = np.zeros((*planes.shape[:2], *shape), np.float32)
+    for slices, rows, columns in _crop_positions(volume, centre_mm, side, planes.shape[2:]):
+        by_row = _weights(_inverted(rows, n_rows), planes.shape[2])[row_window]
+        by_column = _weights(_inverted(columns, n_columns), planes.shape[3])[column_window]
+        used = [index for index in slices if planes[:, index].any()]
+        if used:
+            restored[:, used] = resample(resample(planes[:, used], by_column, 3), by_row, 2)
+    return restored
+
+
+def window(volume: Volume, centre_mm: Point, side: str) -> tuple[slice, slice]:
+    """Rows and columns of the volume that the crop of any slice can reach; one of each at the edge where it reaches none."""
+    spans = []
+    for axis, size in enumerate(volume.pixels.shape[1:]):
+        places = [rows_columns[axis] for _, *rows_columns in _crop_positions(volume, centre_mm, side, (CROP_ROWS, CROP_COLUMNS))]
+        reach = abs(float(places[0][1] - places[0][0])) + 1  # beyond the last position, linear interpolation ends within a step
+        low = min(float(min(place[0], place[-1])) for place in places) - reach
+        high = max(float(max(place[0], place[-1])) for place in places) + reach
+        first = int(np.clip(np.floor(low), 0, size - 1))
+        spans.append(slice(first, int(np.clip(np.ceil(high) + 1, first + 1, size))))
+    rows, columns = spans
+    return rows, columns
 
 
 def normalise(crops: Array, is_near: npt.NDArray[np.bool_] | None = None) -> Array:
@@ -160,15 +189,24 @@ def normalised_crops(volume: Volume, centre_mm: Point, side: str) -> Array:
 
 def _crop_positions(
     volume: Volume, centre_mm: Point, side: str, shape: tuple[int, ...]
-) -> list[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]:
-    """Volume row of each crop row and volume column of each crop column, for each slice."""
+) -> list[tuple[range, npt.NDArray[np.float64], npt.NDArray[np.float64]]]:
+    """Volume row of each crop row and volume column of each crop column, for each run of slices where they are the same.
+
+    That is one run, unless the stack is sheared.
+    """
     if side not in SIDES:
         raise ValueError(f"side is {side!r}; it must be 'right' or 'left'")
     rows = (np.arange(shape[0]) - (shape[0] - 1) / 2) * CROP_SPACING_MM / volume.spacing_mm[1]
     columns = (np.arange(shape[1]) - (shape[1] - 1) / 2) * CROP_SPACING_MM / volume.spacing_mm[2]
     if side == "left":
         columns = -columns
-    return [(row + rows, column + columns) for row, column in centre_index(volume, centre_mm)]
+    centres = centre_index(volume, centre_mm)
+    is_new = (np.abs(np.diff(centres, axis=0)) > SAME_PX).any(axis=1)
+    firsts = [0, *(np.flatnonzero(is_new) + 1).tolist()]
+    return [
+        (range(first, end), centres[first, 0] + rows, centres[first, 1] + columns)
+        for first, end in zip(firsts, [*firsts[1:], len(centres)], strict=True)
+    ]
 
 
 def _inverted(positions: npt.NDArray[np.float64], size: int) -> npt.NDArray[np.float64]:

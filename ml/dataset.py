@@ -74,15 +74,28 @@ def cut(phantom: Phantom, centre_mm: Point, side: str, n_slices: int | None = No
     if n_slices is not None:
         keep &= distances <= np.sort(distances)[min(n_slices, len(distances)) - 1]
     keep[distances.argmin()] = True
-    volume = _only(phantom.volume, keep)
-    masks, tissues = phantom.masks[keep], phantom.tissues[keep]
-    images = extract(volume, centre_mm, side, shape=CANVAS)
-    shares = [extract(volume, centre_mm, side, (masks & bit) > 0, CANVAS) for bit in BITS.values()]
+    return cut_slices(phantom.volume, phantom.masks, keep, centre_mm, side, phantom.tissues)
+
+
+def cut_slices(
+    volume: Volume, masks: Mask, keep: npt.NDArray[np.bool_], centre_mm: Point, side: str, tissues: Mask | None = None
+) -> Stack:
+    """The kept slices of an outlined Volume on the canvas, as a right hip.
+
+    Parameters
+    ----------
+    masks, tissues : uint8, shape of `volume.pixels`; without tissues they are 0
+    keep : bool, shape (slice,), neighbouring slices
+    """
+    near = _only(volume, keep)
+    images = extract(near, centre_mm, side, shape=CANVAS)
+    shares = [extract(near, centre_mm, side, (masks[keep] & bit) > 0, CANVAS) for bit in BITS.values()]
     scale = np.percentile(images, 98)
+    ids = np.zeros(images.shape) if tissues is None else extract(near, centre_mm, side, tissues[keep], CANVAS, nearest=True)
     return Stack(
         images=np.clip(images / (scale or 1.0), 0, 8).astype(np.float16),
         masks=join_planes(np.stack(shares) > 0.5),
-        tissues=extract(volume, centre_mm, side, tissues, CANVAS, nearest=True).astype(np.uint8),
+        tissues=ids.astype(np.uint8),
     )
 
 
@@ -120,27 +133,50 @@ def read(seeds: Sequence[int], folder: Path) -> Iterator[Stack]:
                 yield Stack(file[f"images{index}"], file[f"masks{index}"], file[f"tissues{index}"])
 
 
-def draw(
-    stacks: Sequence[Stack], rng: np.random.Generator, n_stacks: int, n_slices: int
-) -> tuple[npt.NDArray[np.float32], Mask, npt.NDArray[np.uint8]]:
+@dataclass(frozen=True)
+class Drawn:
+    """Slices for a batch: images float32, masks and tissues uint8, shape (n_stacks * n_slices, 184, 216).
+
+    `indices` names the stack of each group of slices.
+    """
+
+    images: npt.NDArray[np.float32]
+    masks: Mask
+    tissues: npt.NDArray[np.uint8]
+    indices: tuple[int, ...]
+
+
+def draw(stacks: Sequence[Stack], rng: np.random.Generator, n_stacks: int, n_slices: int, is_consecutive: bool = False) -> Drawn:
     """A random batch: `n_slices` slices of each of `n_stacks` stacks, slices of one stack beside each other.
 
     A stack is drawn as often as it has slices, so a stray crop less often than a hip; a hip without synovitis twice as
     often, because there the physiological film is to be learnt.
 
-    Returns
-    -------
-    images, masks, tissues, each of shape (n_stacks * n_slices, 184, 216)
+    Parameters
+    ----------
+    is_consecutive : take neighbouring slices in their order, the last one repeated where the stack is too short
     """
-    images, masks, tissues = [], [], []
     shares = np.array([stack.draw_share for stack in stacks])
-    for index in rng.choice(len(stacks), n_stacks, replace=False, p=shares / shares.sum()):
-        stack = stacks[index]
-        picked = rng.choice(len(stack.images), n_slices, replace=len(stack.images) < n_slices, p=stack.draw_weights())
-        images.append(stack.images[picked])
-        masks.append(stack.masks[picked])
-        tissues.append(stack.tissues[picked])
-    return np.concatenate(images).astype(np.float32), np.concatenate(masks), np.concatenate(tissues)
+    indices = rng.choice(len(stacks), n_stacks, replace=False, p=shares / shares.sum())
+    pick = _neighbours if is_consecutive else _some
+    groups = [(stack, pick(stack, rng, n_slices)) for stack in (stacks[index] for index in indices)]
+    return Drawn(
+        images=np.concatenate([stack.images[picked] for stack, picked in groups]).astype(np.float32),
+        masks=np.concatenate([stack.masks[picked] for stack, picked in groups]),
+        tissues=np.concatenate([stack.tissues[picked] for stack, picked in groups]),
+        indices=tuple(int(index) for index in indices),
+    )
+
+
+def _some(stack: Stack, rng: np.random.Generator, n_slices: int) -> npt.NDArray[np.intp]:
+    return rng.choice(len(stack.images), n_slices, replace=len(stack.images) < n_slices, p=stack.draw_weights())
+
+
+def _neighbours(stack: Stack, rng: np.random.Generator, n_slices: int) -> npt.NDArray[np.intp]:
+    """`n_slices` in a row, around a slice that is drawn as `_some` draws."""
+    middle = int(rng.choice(len(stack.images), p=stack.draw_weights()))
+    first = np.clip(middle - int(rng.integers(n_slices)), 0, max(0, len(stack.images) - n_slices))
+    return np.minimum(np.arange(first, first + n_slices), len(stack.images) - 1)
 
 
 def _path(folder: Path, seed: int) -> Path:

@@ -101,8 +101,13 @@ def evaluate(generator: str, n_patients: int, model: Path = DEFAULT, true_centre
     cases = GENERATORS[generator](n_patients)
     for case in tqdm(cases, total=n_patients, desc=f"{generator} generator", unit="patient"):
         scored = score_volume(case.volume, bundle, case.centres_mm if true_centres else None)
-        results += [_compare(case, hip) for hip in scored.hips if hip.side in case.centres_mm]
+        results += [compare(case, hip) for hip in scored.hips if hip.side in case.centres_mm]
     return results
+
+
+def true_score(case: Case, side: str) -> float | None:
+    """The UNet-score of one hip by its true outlines; None where there is none."""
+    return _true_score(case.volume, _hip_slices(_one_side(case, side), case.volume), side)
 
 
 def summarise(results: list[HipResult]) -> dict[str, Any]:
@@ -171,7 +176,8 @@ def _icc_text(value: dict[str, Any]) -> str:
     return f"{_figure(value['icc'])}{interval}, n = {value['n']}"
 
 
-def _compare(case: Case, hip: ScoredHip) -> HipResult:
+def compare(case: Case, hip: ScoredHip) -> HipResult:
+    """One hip, true against predicted."""
     truth = _one_side(case, hip.side)
     predicted = hip.outline.mask
     voxel_ml = float(np.prod(case.volume.spacing_mm)) / 1000
@@ -252,17 +258,18 @@ def _agreement(results: list[HipResult], truth: str = "true_score") -> dict[str,
     return {"icc": float(result.estimate), "low": low, "high": high, "n": len(pairs)}
 
 
-def _first(n_patients: int) -> Iterator[Case]:
+def first_cases(n_patients: int, first_seed: int = FIRST_TEST_SEED) -> Iterator[Case]:
+    """Patients of `ml.phantom`."""
     from ml.phantom import generate
 
-    for seed in range(FIRST_TEST_SEED, FIRST_TEST_SEED + n_patients):
+    for seed in range(first_seed, first_seed + n_patients):
         phantom = generate(seed)
         centres = {side: hip.centre_mm for side, hip in phantom.hips.items()}
         yield Case(f"first-{seed}", phantom.volume, phantom.masks, centres)
 
 
-def _second(n_patients: int) -> Iterator[Case]:
-    """The second generator lives with the tests and is there only in a checkout."""
+def second_cases(n_patients: int) -> Iterator[Case]:
+    """Patients of the second generator, which lives with the tests and is there only in a checkout."""
     generator = import_module("tests.builders.second_generator")
     if n_patients > len(generator.TEST_SEEDS):
         raise SystemExit(f"the second generator has {len(generator.TEST_SEEDS)} fixed test seeds; lower --patients")
@@ -272,4 +279,4 @@ def _second(n_patients: int) -> Iterator[Case]:
         yield Case(f"second-{seed}", study.volume, study.masks, centres)
 
 
-GENERATORS: dict[str, Callable[[int], Iterator[Case]]] = {"first": _first, "second": _second}
+GENERATORS: dict[str, Callable[[int], Iterator[Case]]] = {"first": first_cases, "second": second_cases}

@@ -1,5 +1,7 @@
 """The four overlapping labels of a hip as bits of one uint8 array, and the rules that always hold between them."""
 
+import re
+
 import numpy as np
 import numpy.typing as npt
 
@@ -12,6 +14,32 @@ LABELS = ("femur", "femoral_head", "bme", "synovitis")
 BITS = dict(zip(LABELS, (FEMUR, FEMORAL_HEAD, BME, SYNOVITIS), strict=True))
 
 Mask = npt.NDArray[np.uint8]
+
+# Other names that the labels go by, as letters only.
+_NAMES = {
+    "femur": ("femur", "femoralbone", "proximalfemur"),
+    "femoral_head": ("femoralhead", "femurhead", "headoffemur", "head", "caput"),
+    "bme": ("bme", "bml", "bonemarrowedema", "bonemarrowoedema", "bonemarrowlesion", "edema", "oedema"),
+    "synovitis": ("synovitis", "effusion", "synovitiseffusion", "jointeffusion", "synovitisoreffusion"),
+}
+_SIDE_WORDS = {"right": "right", "left": "left", "r": "right", "l": "left", "rt": "right", "lt": "left"}
+
+
+def find_label(text: str) -> tuple[str, str] | None:
+    """The label that a segment or a file is named after, and its side ("" where none is named); None for another name.
+
+    Examples
+    --------
+    >>> find_label("Femoral head, right")
+    ('femoral_head', 'right')
+    """
+    words = re.findall(r"[a-z]+|[0-9]+", text.lower())
+    sides = [_SIDE_WORDS[word] for word in words if word in _SIDE_WORDS]
+    name = "".join(word for word in words if word not in _SIDE_WORDS and word not in ("of", "the", "mask", "and", "or"))
+    for label, names in _NAMES.items():
+        if name in names or name in {one.replace("of", "") for one in names}:
+            return (label, "".join(set(sides))) if len(set(sides)) < 2 else None
+    return None
 
 
 def join_planes(planes: npt.NDArray[np.bool_]) -> Mask:

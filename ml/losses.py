@@ -1,10 +1,25 @@
-"""The loss of training: soft Dice and binary cross-entropy, over the labels that were annotated."""
+"""The losses of training: soft Dice and binary cross-entropy over the labels that were annotated, and what may be added.
+
+Everything works on slices (B, L, H, W), on stacks (B, L, slice, H, W) and on points (B, L, point).
+"""
+
+from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ml.labels import LABELS
+
 DICE_SMOOTHING = 1.0
+BME_WEIGHT = 0.5
+MISSED_WEIGHT = 0.02
+PRESENT_WEIGHT = 0.25
+LESION_WEIGHT = 0.5
+FEMUR, BME, SYNOVITIS = (LABELS.index(label) for label in ("femur", "bme", "synovitis"))
+
+Criterion = Callable[[Tensor, Tensor], Tensor]
 
 
 def dice_loss(logits: Tensor, targets: Tensor, annotated: Tensor | None = None) -> Tensor:
@@ -12,9 +27,9 @@ def dice_loss(logits: Tensor, targets: Tensor, annotated: Tensor | None = None) 
 
     Parameters
     ----------
-    logits, targets : float, shape (B, L, H, W)
+    logits, targets : float, shape (B, L, ...)
     annotated : bool or float, shape (B, L), optional
-        Labels that were not annotated take no part.
+        Labels that were not annotated take no part: one that no example of the batch has counts neither above nor below.
 
     Returns
     -------
@@ -22,12 +37,16 @@ def dice_loss(logits: Tensor, targets: Tensor, annotated: Tensor | None = None) 
     """
     probabilities = logits.sigmoid()
     if annotated is not None:
-        weights = annotated.to(logits.dtype)[:, :, None, None]
+        weights = _spread(annotated, logits)
         probabilities, targets = probabilities * weights, targets * weights
-    axes = (0, 2, 3)
+    axes = (0, *range(2, logits.ndim))
     overlap = 2 * (probabilities * targets).sum(axes) + DICE_SMOOTHING
     total = probabilities.sum(axes) + targets.sum(axes) + DICE_SMOOTHING
-    return (1 - overlap / total).mean()
+    losses = 1 - overlap / total  # (L,)
+    if annotated is None:
+        return losses.mean()
+    is_known = annotated.any(dim=0).to(losses.dtype)
+    return (losses * is_known).sum() / is_known.sum().clamp(min=1)
 
 
 def cross_entropy(logits: Tensor, targets: Tensor, annotated: Tensor | None = None) -> Tensor:
@@ -35,7 +54,7 @@ def cross_entropy(logits: Tensor, targets: Tensor, annotated: Tensor | None = No
     values = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
     if annotated is None:
         return values.mean()
-    weights = annotated.to(logits.dtype)[:, :, None, None].expand_as(values)
+    weights = _spread(annotated, logits).expand_as(values)
     return (values * weights).sum() / weights.sum().clamp(min=1)
 
 
@@ -50,12 +69,12 @@ def regional_dice_loss(logits: Tensor, targets: Tensor, region: Tensor) -> Tenso
 
     Parameters
     ----------
-    logits, targets, region : float, shape (B, H, W); targets and region 0 or 1
+    logits, targets, region : float, shape (B, ...); targets and region 0 or 1
     """
-    planes = torch.stack([region, 1 - region], dim=1)  # (B, 2, H, W)
+    planes = torch.stack([region, 1 - region], dim=1)  # (B, 2, ...)
     probabilities = logits.float().sigmoid()[:, None] * planes
     masked = targets[:, None] * planes
-    axes = (0, 2, 3)
+    axes = (0, *range(2, planes.ndim))
     overlap = 2 * (probabilities * masked).sum(axes) + DICE_SMOOTHING
     return (1 - overlap / (probabilities.sum(axes) + masked.sum(axes) + DICE_SMOOTHING)).mean()
 
@@ -67,9 +86,87 @@ def missed_loss(logits: Tensor, targets: Tensor, region: Tensor) -> Tensor:
 
     Parameters
     ----------
-    logits, targets, region : float, shape (B, H, W); targets and region 0 or 1
+    logits, targets, region : float, shape (B, ...); targets and region 0 or 1
     """
     values = functional.softplus(-logits.float()) * targets
-    planes = torch.stack([region, 1 - region], dim=1)  # (B, 2, H, W)
-    axes = (0, 2, 3)
+    planes = torch.stack([region, 1 - region], dim=1)  # (B, 2, ...)
+    axes = (0, *range(2, planes.ndim))
     return ((values[:, None] * planes).sum(axes) / (targets[:, None] * planes).sum(axes).clamp(min=100)).mean()
+
+
+def present_dice_loss(logits: Tensor, targets: Tensor, n_slices: int) -> Tensor:
+    """Dice loss of one label in each hip that has it, averaged over those hips: a small lesion counts as much as a large one.
+
+    Parameters
+    ----------
+    logits, targets : float, shape (B, ...); slices of one hip beside each other
+    n_slices : slices of one hip
+
+    Returns
+    -------
+    scalar, 0 (perfect, or no hip has the label) to 1
+    """
+    probabilities = logits.float().sigmoid().reshape(-1, n_slices, *logits.shape[1:])
+    truth = targets.reshape(probabilities.shape)
+    axes = tuple(range(1, probabilities.ndim))
+    overlap, size = (probabilities * truth).sum(axes), truth.sum(axes)
+    loss = 1 - (2 * overlap + DICE_SMOOTHING) / (probabilities.sum(axes) + size + DICE_SMOOTHING)
+    present = (size > 0).float()
+    return (loss * present).sum() / present.sum().clamp(min=1)
+
+
+def lesion_dice_loss(logits: Tensor, targets: Tensor, annotated: Tensor | None = None) -> Tensor:
+    """Dice loss of the lesion, bme ∪ synovitis: neither word may be wrong, but the outline of both together counts too."""
+    lesions = [BME, SYNOVITIS]
+    guess, true = logits[:, lesions].float(), targets[:, lesions].float()
+    if annotated is not None:
+        is_known = _spread(annotated[:, lesions], guess)
+        guess, true = guess.masked_fill(is_known == 0, -20.0), true * is_known
+    probability, true = guess.sigmoid().amax(1), true.amax(1)
+    overlap = 2 * (probability * true).sum() + DICE_SMOOTHING
+    return 1 - overlap / (probability.sum() + true.sum() + DICE_SMOOTHING)
+
+
+def plain(logits: Tensor, targets: Tensor, annotated: Tensor | None, n_slices: int) -> Tensor:
+    """Dice and cross-entropy of the labels, and Dice of the lesion as a whole."""
+    return segmentation_loss(logits, targets, annotated) + LESION_WEIGHT * lesion_dice_loss(logits, targets, annotated)
+
+
+def small_lesions(logits: Tensor, targets: Tensor, annotated: Tensor | None, n_slices: int) -> Tensor:
+    """`plain`, and the lesions of each hip on their own, so that small ones count as much as large ones."""
+    # The bits of a label that was not annotated are 0: no hip has it, so it adds nothing.
+    return plain(logits, targets, annotated, n_slices) + _present(logits, targets, n_slices)
+
+
+def regional(logits: Tensor, targets: Tensor, annotated: Tensor | None, n_slices: int) -> Tensor:
+    """Of the default bundle: BME in the femur and in the pelvis weigh alike, missing it is dear, small lesions count."""
+    femur = targets[:, FEMUR]
+    loss = segmentation_loss(logits, targets, annotated)
+    loss = loss + BME_WEIGHT * regional_dice_loss(logits[:, BME], targets[:, BME], femur)
+    loss = loss + MISSED_WEIGHT * missed_loss(logits[:, BME], targets[:, BME], femur)
+    return loss + _present(logits, targets, n_slices)
+
+
+LOSSES = {"plain": plain, "small-lesions": small_lesions, "regional": regional}
+
+
+def criterion(name: str, annotated: Tensor | None = None, n_slices: int = 1) -> Criterion:
+    """The loss of a name in `LOSSES` for a batch: (logits, targets) → scalar.
+
+    Parameters
+    ----------
+    annotated : bool, shape (B, 4), optional
+        Labels that take part; all, where it is left out.
+    n_slices : slices of one hip, which lie beside each other
+    """
+    return partial(LOSSES[name], annotated=annotated, n_slices=n_slices)
+
+
+def _present(logits: Tensor, targets: Tensor, n_slices: int) -> Tensor:
+    losses = (present_dice_loss(logits[:, label], targets[:, label], n_slices) for label in (BME, SYNOVITIS))
+    return PRESENT_WEIGHT * sum(losses, start=torch.zeros((), device=logits.device))
+
+
+def _spread(annotated: Tensor, like: Tensor) -> Tensor:
+    """(B, L) as (B, L, 1, …), of the other's kind of number."""
+    return annotated.to(like.dtype)[(..., *[None] * (like.ndim - 2))]

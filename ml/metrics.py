@@ -1,7 +1,6 @@
-"""Segmentation figures over many hips; Dice itself is `scoring.mri.overlap.dice`."""
+"""Segmentation figures over many hips; the measures of one pair of masks are in `scoring.mri.overlap`."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -9,24 +8,49 @@ import numpy.typing as npt
 from ml.labels import LABELS
 from scoring.mri.overlap import dice
 
+LESION = "lesion"
+LESION_PARTS = ("bme", "synovitis")
+MEASURED = (*LABELS, LESION)
 
-def stack_dice(pairs: Iterable[tuple[Any, Any]]) -> dict[str, float | None]:
+Planes = npt.NDArray[np.bool_]
+
+
+def measured_planes(planes: Planes, annotated: Sequence[str] = LABELS) -> dict[str, Planes]:
+    """The planes that are compared: each annotated label, and the lesion, the union of bme and synovitis.
+
+    Parameters
+    ----------
+    planes : bool, shape (slice, 4, row, column)
+    annotated : labels that someone outlined; a lesion of which only one part was outlined is that part
+
+    Returns
+    -------
+    dict of label to bool, shape (slice, row, column)
+    """
+    found = {label: planes[:, index] for index, label in enumerate(LABELS) if label in annotated}
+    parts = [found[label] for label in LESION_PARTS if label in found]
+    if parts:
+        found[LESION] = np.logical_or.reduce(parts)
+    return found
+
+
+def stack_dice(hips: Iterable[tuple[Planes, Planes, Sequence[str]]]) -> dict[str, float | None]:
     """Mean Dice of each label over the hips whose truth is not empty.
 
     Parameters
     ----------
-    pairs : (predicted, truth), each bool, shape (slice, 4, row, column)
+    hips : (predicted, truth, annotated labels), planes bool, shape (slice, 4, row, column)
 
     Returns
     -------
-    dict of label to 0 … 1, None where no hip has the label
+    dict of label, and "lesion", to 0 … 1; None where no hip has it
     """
-    found: dict[str, list[float]] = {label: [] for label in LABELS}
-    for predicted, truth in pairs:
-        for index, label in enumerate(LABELS):
-            true_plane = np.asarray(truth[:, index])
+    found: dict[str, list[float]] = {label: [] for label in MEASURED}
+    for predicted, truth, annotated in hips:
+        guesses = measured_planes(predicted, annotated)
+        for label, true_plane in measured_planes(truth, annotated).items():
             if true_plane.any():
-                found[label].append(dice(true_plane, np.asarray(predicted[:, index])))
+                found[label].append(dice(true_plane, guesses[label]))
     return {label: mean_or_none(values) for label, values in found.items()}
 
 

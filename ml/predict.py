@@ -1,22 +1,38 @@
 """`segment`: hips of a Volume found, cut out, outlined by the network and laid back on the original grid."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import nn
 
 from ml.bundle import Bundle
-from ml.crops import CROP_COLUMNS, CROP_ROWS, SIDES, Array, Box, Point, box, distance_mm, normalised_crops, restore
+from ml.crops import (
+    CROP_COLUMNS,
+    CROP_ROWS,
+    SIDES,
+    Array,
+    Box,
+    Point,
+    box,
+    distance_mm,
+    normalised_crops,
+    restore_window,
+    window,
+)
+from ml.device import choose, device_of, fetch, full_precision, send
 from ml.dicom.volume import Volume
 from ml.hips import FoundHip, find_hips
 from ml.labels import LABELS, Mask, enforce_rules, join_planes
+from ml.networks.network import Network, as_slices
 from ml.tidy import implausible_head, tidy
 
 BATCH = 8
 REACH_MM = 60.0  # slices farther from the head's centre are not looked at
 THRESHOLD = 0.5
+Change = Callable[[Array], Array]  # of a hip's normalised crops (slice, 128, 160); gives as many of the same size
 
 
 @dataclass(frozen=True)
@@ -87,7 +103,7 @@ def segment(
     found = find(volume, bundle, boxes or {})
     present = [hip for hip in found if hip.centre_mm is not None]
     planes = probabilities(volume, bundle, present, device, batch)
-    right, left = (_outline(volume, hip, planes.get(hip.side)) for hip in found)
+    right, left = (outline(volume, hip, planes.get(hip.side)) for hip in found)
     return Prediction(right, left, enforce_rules(right.mask | left.mask))
 
 
@@ -97,7 +113,7 @@ def locate(volume: Volume, bundle: Bundle, refused: Refusal) -> Prediction:
     outlines = []
     for hip in find(volume, bundle, {}):
         if hip.centre_mm is None:
-            outlines.append(_outline(volume, hip, None))
+            outlines.append(outline(volume, hip, None))
         else:
             outlines.append(HipOutline(hip.side, hip, hip.centre_mm, box(volume, hip.centre_mm), empty, refused))
     right, left = outlines
@@ -120,39 +136,64 @@ def _placed(hip: FoundHip, centre_mm: Point) -> FoundHip:
     return replace(hip, found=True, confidence=1.0, centre_mm=centre_mm, radius_mm=None, why="placed by a person")
 
 
-def probabilities(volume: Volume, bundle: Bundle, hips: list[FoundHip], device: str | None, batch: int) -> dict[str, Array]:
-    """Label probabilities of each hip's crop, float32, shape (4, slice, 128, 160); both hips go through together."""
-    crops: list[Array] = []
-    places: list[tuple[str, int]] = []
+def probabilities(
+    volume: Volume, bundle: Bundle, hips: list[FoundHip], device: str | None, batch: int, change: Change | None = None
+) -> dict[str, Array]:
+    """Label probabilities of each hip's crop, float32, shape (4, slice, 128, 160); both hips go through together.
+
+    With `change`, those of the crops that it gives.
+    """
+    target = device_of(bundle.unet) if device is None else choose(device)
+    planes: dict[str, Array] = {}
+    stacks: list[Array] = []
+    near: list[npt.NDArray[np.intp]] = []
     for hip in hips:
         assert hip.centre_mm is not None
-        near = np.flatnonzero(np.abs(distance_mm(volume, hip.centre_mm)) <= REACH_MM)
-        crops.extend(normalised_crops(volume, hip.centre_mm, hip.side)[near])
-        places.extend((hip.side, int(index)) for index in near)
-    shape = (len(LABELS), len(volume.pixels), CROP_ROWS, CROP_COLUMNS)
-    planes: dict[str, Array] = {hip.side: np.zeros(shape, np.float32) for hip in hips}
-    for start in range(0, len(crops), batch):
-        shares = _run(bundle, np.stack(crops[start : start + batch]), device)
-        for (side, index), share in zip(places[start : start + batch], shares, strict=True):
-            planes[side][:, index] = share
+        near.append(np.flatnonzero(np.abs(distance_mm(volume, hip.centre_mm)) <= REACH_MM))
+        crops = normalised_crops(volume, hip.centre_mm, hip.side)[near[-1]]
+        stacks.append(crops if change is None else change(crops))
+    for hip, slices, shares in zip(hips, near, shares_of(bundle.unet, stacks, target, batch), strict=True):
+        planes[hip.side] = np.zeros((len(LABELS), len(volume.pixels), CROP_ROWS, CROP_COLUMNS), np.float32)
+        planes[hip.side][:, slices] = shares
     return planes
 
 
 @torch.inference_mode()
-def _run(bundle: Bundle, crops: Array, device: str | None) -> npt.NDArray[np.float32]:
-    target = device or next(bundle.unet.parameters()).device
-    inputs = torch.from_numpy(crops)[:, None].to(target).contiguous(memory_format=torch.channels_last)
-    probabilities: npt.NDArray[np.float32] = bundle.unet(inputs).float().sigmoid().cpu().numpy()
-    return probabilities
+def shares_of(network: nn.Module, stacks: Sequence[Array], device: torch.device, batch: int) -> list[Array]:
+    """Probabilities of normalised crops, float32, shape (4, slice, row, column) for each stack of (slice, row, column).
+
+    Slices of all stacks go through together, `batch` at a time; a network of whole stacks sees one stack after the other. A GPU
+    works in float32 without TF32, and is waited for once, at the end.
+    """
+    lengths = [len(stack) for stack in stacks]
+    if sum(lengths) == 0:
+        return [np.zeros((len(LABELS), *stack.shape), np.float32) for stack in stacks]
+    takes_stack = isinstance(network, Network) and network.takes_stack
+    layout = network.memory_format if isinstance(network, Network) else torch.channels_last
+    slices = [np.ascontiguousarray(stack, np.float32) for stack in stacks if len(stack)]
+    if not takes_stack:
+        together = np.concatenate(slices)
+        slices = [together[start : start + batch] for start in range(0, len(together), batch)]
+    answers = []
+    with full_precision():
+        for part in slices:
+            images = send(part[None, None] if takes_stack else part[:, None], device).contiguous(memory_format=layout)
+            answers.append(as_slices(network(images)).float().sigmoid())  # (slice, 4, row, column)
+        shares = fetch(answers)
+    ends = np.cumsum(lengths)
+    return [shares[end - length : end].swapaxes(0, 1) for end, length in zip(ends, lengths, strict=True)]
 
 
-def _outline(volume: Volume, hip: FoundHip, planes: Array | None) -> HipOutline:
-    """The hip's mask, tidied and checked."""
-    empty = np.zeros(volume.pixels.shape, np.uint8)
+def outline(volume: Volume, hip: FoundHip, planes: Array | None, threshold: float = THRESHOLD) -> HipOutline:
+    """The hip's mask, tidied and checked, from its probabilities."""
+    mask = np.zeros(volume.pixels.shape, np.uint8)
     if planes is None or hip.centre_mm is None:
-        return HipOutline(hip.side, hip, None, None, empty, Refusal("hip_not_found", hip.why))
-    mask = enforce_rules(join_planes(restore(planes, volume, hip.centre_mm, hip.side) > THRESHOLD))
-    mask = tidy(mask, volume, hip.centre_mm)
-    reason = implausible_head(mask, volume)
+        return HipOutline(hip.side, hip, None, None, mask, Refusal("hip_not_found", hip.why))
+    shares = restore_window(planes, volume, hip.centre_mm, hip.side)
+    inside = tidy(enforce_rules(join_planes(shares > threshold)), volume, hip.centre_mm)
+    reason = implausible_head(inside, volume)
+    if not reason:
+        rows, columns = window(volume, hip.centre_mm, hip.side)
+        mask[:, rows, columns] = inside
     refused = Refusal("no_plausible_head", reason) if reason else None
-    return HipOutline(hip.side, hip, hip.centre_mm, box(volume, hip.centre_mm), empty if refused else mask, refused)
+    return HipOutline(hip.side, hip, hip.centre_mm, box(volume, hip.centre_mm), mask, refused)

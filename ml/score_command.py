@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ml.bundle import DEFAULT, Bundle, BundleError, load
+from ml.interval import NoIntervalError
 from ml.predict import Refusal
 from ml.study_score import ScoredHip, StudyScore, VolumeScore, score_path
 
@@ -33,7 +34,10 @@ def command(arguments: list[str]) -> int:
         bundle = load(options.model)
     except BundleError as error:
         return _say(f"the model can't be used: {error}", FAILED)
-    result = _score(options.path, bundle, options.any_sequence)
+    try:
+        result = _score(options.path, bundle, options.any_sequence, options.interval)
+    except NoIntervalError as error:
+        return _say(str(error), FAILED)
     report = as_json(result, bundle)
     text = json.dumps(report, indent=1, allow_nan=False)
     try:
@@ -54,6 +58,7 @@ def as_json(result: StudyScore, bundle: Bundle) -> dict[str, Any]:
     scored = result.scored
     warnings = list(result.warnings)
     if scored is not None:
+        warnings += [flag.message for flag in scored.flags]
         warnings += [f"{hip.side}: {text}" for hip in scored.hips if hip.score for text in hip.score.warnings]
     return {
         "product": PRODUCT,
@@ -62,6 +67,7 @@ def as_json(result: StudyScore, bundle: Bundle) -> dict[str, Any]:
         "hips": [_hip(hip, scored) for hip in scored.hips] if scored is not None else [],
         "patient": _patient(scored),
         "refused": _refusal(result.refused),
+        "flags": [asdict(flag) for flag in scored.flags] if scored is not None else [],
         "warnings": warnings,
     }
 
@@ -85,13 +91,14 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report here too")
     parser.add_argument("--masks", type=Path, metavar="FILE.npz", help="write the outlines here, where there are any")
     parser.add_argument("--any-sequence", action="store_true", help="score a coronal stack that is not fat-suppressed")
+    parser.add_argument("--interval", action="store_true", help="give each score an interval; takes several times as long")
     parser.add_argument("--model", type=Path, default=DEFAULT, metavar="FOLDER", help="another bundle than the default")
     return parser.parse_args(arguments)
 
 
-def _score(path: Path, bundle: Bundle, any_sequence: bool) -> StudyScore:
+def _score(path: Path, bundle: Bundle, any_sequence: bool, with_interval: bool) -> StudyScore:
     try:
-        return score_path(path, bundle, any_sequence)
+        return score_path(path, bundle, any_sequence, with_interval)
     except FileNotFoundError:
         return StudyScore(None, None, Refusal("no_images", f"there is nothing at {path}"))
     except OSError as error:
@@ -132,6 +139,7 @@ def _hip(hip: ScoredHip, scored: VolumeScore) -> dict[str, Any]:
         "radius_mm": outline.found.radius_mm,
         "box": None if outline.box is None else {k: round(v, 2) for k, v in asdict(outline.box).items()},
         **{name: _number(getattr(score, name)) if score else None for name in figures},
+        "interval": None if hip.interval is None else {k: _number(v) for k, v in asdict(hip.interval).items()},
         **{name: getattr(score, name) if score else 0 for name in counts},
         "slices": [{name: _number(value) for name, value in row.items()} for row in slices],
         "refused": _refusal(hip.refused),

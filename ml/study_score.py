@@ -1,17 +1,23 @@
-"""From a Volume or from files to the score of both hips: outlines by `ml.predict`, figures by `scoring.mri`, nothing else."""
+"""From a Volume or from files to the score of both hips: outlines by `ml.predict`, faults of the pictures by `ml.quality`,
+figures by `scoring.mri`, nothing else."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 from ml.bundle import Bundle
 from ml.crops import Point
 from ml.dicom import Choice, Study, UnscorableError, Volume, best_coronal, choose_series, read_study
+from ml.interval import Interval, calibration_of, spread_of
 from ml.predict import HipOutline, Prediction, Refusal, locate, segment
+from ml.quality import Flag, Thresholds, check, read_thresholds
 from scoring.errors import ScoringError
 from scoring.mri.patient import PatientScore
 from scoring.mri.slices import TooFewSlicesError
 from scoring.mri.unet_score import HipScore, score_hip, score_patient
+
+STOPPED = "quality_"  # how the code of a refusal for poor pictures begins
 
 
 @dataclass(frozen=True)
@@ -21,6 +27,12 @@ class ScoredHip:
     outline: HipOutline
     score: HipScore | None
     refused: Refusal | None
+    interval: Interval | None = None
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it has an outline, but pictures too poor for a score."""
+        return self.refused is not None and self.refused.code.startswith(STOPPED)
 
     @property
     def side(self) -> str:
@@ -36,6 +48,7 @@ class VolumeScore:
     prediction: Prediction
     hips: tuple[ScoredHip, ScoredHip]
     patient: PatientScore
+    flags: tuple[Flag, ...] = ()
 
     @property
     def refused(self) -> Refusal | None:
@@ -60,7 +73,12 @@ class StudyScore:
 
 
 def score_volume(
-    volume: Volume, bundle: Bundle, boxes: Mapping[str, Point] | None = None, device: str | None = None
+    volume: Volume,
+    bundle: Bundle,
+    boxes: Mapping[str, Point] | None = None,
+    device: str | None = None,
+    any_sequence: bool = False,
+    with_interval: bool = False,
 ) -> VolumeScore:
     """Outlines and UNet-scores of both hips of a coronal Volume.
 
@@ -68,17 +86,55 @@ def score_volume(
     ----------
     boxes : side to LPS centre in mm, optional
         Where a person put the boxes.
+    any_sequence : a person asked for a sequence that is not fat-suppressed: its contrast stops no score
+    with_interval : give each score its interval too; takes several times as long
+
+    Raises
+    ------
+    NoIntervalError
+        An interval is asked for and the bundle has no calibration for it.
 
     Notes
     -----
-    A hip that is not found, has no plausible head or fewer than five hip slices has a reason instead of a score.
+    A hip that is not found, has no plausible head, fewer than five hip slices or pictures too poor to be scored has a reason
+    instead of a score.
     """
+    if with_interval:
+        calibration_of(bundle)
     prediction = segment(volume, bundle, boxes, device)
-    right, left = (_score(outline, volume) for outline in prediction.hips)
-    return VolumeScore(volume, prediction, (right, left), score_patient(right.score, left.score))
+    flags = faults(volume, prediction, any_sequence)
+    right, left = (_score(outline, volume, stopped(outline.side, flags)) for outline in prediction.hips)
+    if with_interval:
+        right, left = (replace(hip, interval=interval_of(volume, bundle, hip, device)) for hip in (right, left))
+    return VolumeScore(volume, prediction, (right, left), score_patient(right.score, left.score), flags)
 
 
-def score_path(path: Path | str, bundle: Bundle, any_sequence: bool = False) -> StudyScore:
+def faults(volume: Volume, prediction: Prediction, any_sequence: bool = False) -> tuple[Flag, ...]:
+    """What is wrong with the pictures of the hips that were found."""
+    hips = [(hip.side, hip.centre_mm, hip.mask) for hip in prediction.hips if hip.centre_mm is not None]
+    return check(volume, hips, _thresholds(), any_sequence)
+
+
+def stopped(side: str, flags: tuple[Flag, ...]) -> Refusal | None:
+    """Why the pictures of a hip are too poor for a score; None where they are not."""
+    flag = next((flag for flag in flags if flag.stops and flag.side in ("", side)), None)
+    return None if flag is None else Refusal(f"{STOPPED}{flag.code}", flag.message)
+
+
+def interval_of(volume: Volume, bundle: Bundle, hip: ScoredHip, device: str | None = None) -> Interval | None:
+    """The interval of a hip's score; None where there is no score, or too few of its variants have one."""
+    if hip.score is None or hip.score.unet_score is None:
+        return None
+    spread = spread_of(volume, bundle, hip.outline, hip.score.unet_score, device)
+    return None if spread is None else calibration_of(bundle).interval(spread)
+
+
+@cache
+def _thresholds() -> Thresholds:
+    return read_thresholds()
+
+
+def score_path(path: Path | str, bundle: Bundle, any_sequence: bool = False, with_interval: bool = False) -> StudyScore:
     """The score of a folder, a file or an archive of DICOM.
 
     Where the study can't be scored, the hips of its best coronal stack are still looked for, so that `scored` says where
@@ -94,7 +150,7 @@ def score_path(path: Path | str, bundle: Bundle, any_sequence: bool = False) -> 
         choice = choose_series(study, any_sequence)
     except UnscorableError as error:
         return _looked_at(study, bundle, Refusal(error.code, error.message))
-    scored = score_volume(choice.volume, bundle)
+    scored = score_volume(choice.volume, bundle, any_sequence=any_sequence, with_interval=with_interval)
     return StudyScore(choice, scored, scored.refused, _unique(choice.warnings, _remarks(study)))
 
 
@@ -108,9 +164,10 @@ def _looked_at(study: Study, bundle: Bundle, refused: Refusal) -> StudyScore:
     return StudyScore(choice, scored, refused, _unique(choice.warnings, _remarks(study)))
 
 
-def _score(outline: HipOutline, volume: Volume) -> ScoredHip:
-    if outline.refused is not None:
-        return ScoredHip(outline, None, outline.refused)
+def _score(outline: HipOutline, volume: Volume, too_poor: Refusal | None) -> ScoredHip:
+    refused = outline.refused or too_poor
+    if refused is not None:
+        return ScoredHip(outline, None, refused)
     try:
         score = score_hip(outline.mask, volume.pixels, volume.spacing_mm, outline.side)
     except TooFewSlicesError as error:

@@ -23,7 +23,7 @@ def tidy(mask: Mask, volume: Volume, centre_mm: Point) -> Mask:
 
     Parameters
     ----------
-    mask : uint8, shape (slice, row, column)
+    mask : uint8, shape (slice, row, column); rows and columns may be a part of the volume's
     centre_mm : LPS of the head's centre
 
     Returns

@@ -1,49 +1,44 @@
-"""Training of the segmentation network on synthetic hips: `python -m ml train`."""
+"""Training of a segmentation network, on a data set or on synthetic hips: `python -m ml train`."""
 
 import argparse
+import copy
 import json
 import math
 import shlex
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from ml import augment, dataset
-from ml.bundle import describe, load_unet, save_unet, unet_of
+from ml import assess, dataset, datasets, folds, manifest, precision
+from ml.batches import AUGMENTATIONS, EXTRA, Batch, Batches, Example, example_of
+from ml.bundle import describe, load_unet, save_unet
+from ml.crops import CROP_COLUMNS, CROP_ROWS
+from ml.curves import LOG, draw_curves, read_log
+from ml.device import CPU, choose
 from ml.labels import LABELS
-from ml.losses import missed_loss, regional_dice_loss, segmentation_loss
-from ml.metrics import stack_dice
-from ml.networks.unet import UNet
-from ml.phantom.anatomy import Tissue
+from ml.losses import LOSSES, criterion, segmentation_loss
+from ml.metrics import LESION
+from ml.networks import NETWORKS, Network, build
 
 DATA_FOLDER = Path("var/ml")
 VALIDATION_SEEDS = range(10_000, 10_012)
 MAX_TRAINING_SEED = 9_999
-N_STACKS, N_SLICES = 6, 3  # a batch is 6 hips × 3 slices
 WARM_UP_STEPS = 150
 EMA_DECAY = 0.998
 GRADIENT_NORM = 5.0
-CALIBRATION_SHIFTS = (-2.5, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5)
-CHECKPOINT = "checkpoint.pt"
-CHECKPOINT_PARTS = ("network", "extra", "average", "optimizer")
-BME_WEIGHT = 0.5
-MISSED_WEIGHT = 0.02
-# Tissues outside the femur that are learnt beside the labels and left behind: pelvic oedema lies in the pelvis, and
-# synovitis is told from the film and the cartilage that every joint has.
-EXTRA = {
-    "pelvis": (Tissue.MARROW, Tissue.CORTEX, Tissue.BME),
-    "film": (Tissue.FLUID,),
-    "cartilage": (Tissue.CARTILAGE,),
-}
 EXTRA_WEIGHT = 0.3
+CHECKPOINT, MANIFEST = "checkpoint.pt", "run.json"
+CHECKPOINT_EVERY = 100  # steps
+READ_EVERY = 20  # steps between two looks at the loss on a GPU, each of which waits for it
+BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
+CALIBRATION_SHIFTS = (-2.5, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5)
 
 
 class TrainingError(RuntimeError):
@@ -52,245 +47,448 @@ class TrainingError(RuntimeError):
 
 @dataclass(frozen=True)
 class Plan:
-    """One training run. It ends after `steps` or after `minutes`, whichever comes first; the learning rate follows."""
+    """One training run. It ends after `steps` or after `minutes`, whichever comes first; the learning rate follows.
 
-    phantoms: int
-    seed: int
-    base: int
+    Attributes
+    ----------
+    network, base : what is trained
+    steps, minutes : its length
+    learning_rate, warm_up : the highest rate, and the steps until it is reached; then half a cosine to 0
+    loss : a key of `ml.losses.LOSSES`
+    has_extra : learn the tissues of `ml.batches.EXTRA` beside the labels
+    n_hips, n_slices : a batch is so many slices of so many hips
+    augmentation : a key of `ml.batches.AUGMENTATIONS`
+    rows, columns : of the part of each crop that a step sees; smaller ones are faster, whole crops can be outlined anyway
+    precision : a key of `ml.precision.PRECISIONS`
+    n_checks : validations, evenly over the run
+    patience : end after so many validations without a better lesion Dice and keep the best weights; 0: never, keep the last
+    workers : processes that augment
+    start : folder of a bundle whose weights to go on from
+    """
+
     steps: int
-    minutes: float
-    learning_rate: float
-    bf16: bool
-    threads: int
-    workers: int
+    network: str = "unet"
+    base: int = 16
+    seed: int = 1
+    minutes: float = math.inf
+    learning_rate: float = 2e-3
+    warm_up: int = WARM_UP_STEPS
+    loss: str = "plain"
+    has_extra: bool = False
+    n_hips: int = 6
+    n_slices: int = 3
+    augmentation: str = "full"
+    rows: int = CROP_ROWS
+    columns: int = CROP_COLUMNS
+    precision: str = "fp32"
+    n_checks: int = 12
+    patience: int = 0
+    ema_decay: float = EMA_DECAY
+    threads: int = 1
+    workers: int = 1
     start: str = ""
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a run learns from, and the hips of other patients on which it is checked; `origin` goes into the manifest."""
+
+    training: Sequence[Example]
+    validation: Sequence[Example]
+    origin: dict[str, Any]
 
 
 @dataclass
 class State:
-    """What a run carries from step to step and keeps in its checkpoint."""
+    """What a run carries from step to step and keeps in its checkpoint.
 
-    network: UNet
+    `average` follows the weights of `network` and is what a run gives. `best` is kept for early stopping.
+    """
+
+    network: Network
     extra: nn.Conv2d
-    average: UNet
+    average: Network
     optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    device: torch.device
+    precision: str
     step: int = 0
     seconds: float = 0.0
+    n_checked: int = 0
+    n_worse: int = 0
+    best_score: float = -math.inf
+    best: dict[str, Tensor] = field(default_factory=dict)
+    unread: list[Tensor] = field(default_factory=list)  # losses still on the device
+
+
+CHECKPOINT_PARTS = ("network", "extra", "average", "optimizer", "scaler")
+CHECKPOINT_VALUES = ("precision", "step", "seconds", "n_checked", "n_worse", "best_score", "best")
 
 
 def command(arguments: list[str]) -> int:
     """Run `python -m ml train …`; 0 when the bundle is written."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    is_default_recipe = options.phantoms is not None
+    if is_default_recipe and not 1 <= options.phantoms <= MAX_TRAINING_SEED + 1:
+        parser.error(f"--phantoms must be 1 to {MAX_TRAINING_SEED + 1}: higher seeds are for validation and tests")
+    takes_stack = NETWORKS[options.network].takes_stack
+    plan = Plan(
+        network=options.network,
+        base=options.base,
+        seed=options.seed,
+        steps=options.steps,
+        minutes=options.minutes,
+        learning_rate=options.learning_rate,
+        warm_up=options.warm_up,
+        loss=options.loss or ("regional" if is_default_recipe else "plain"),
+        has_extra=is_default_recipe,
+        n_hips=options.hips or (2 if takes_stack else 6),
+        n_slices=options.slices or (8 if takes_stack else 3),
+        augmentation=options.augmentation,
+        rows=options.window[0],
+        columns=options.window[1],
+        precision="bf16" if options.bf16 else options.precision,
+        patience=options.patience,
+        threads=options.threads,
+        workers=options.workers,
+        start=options.start,
+    )
+    made_by = shlex.join(["python", "-m", "ml", "train", *arguments])
+    if plan.start:
+        made_by = f"{describe(Path(plan.start))['unet']['command']} && {made_by}"
+    if is_default_recipe:
+        material = synthetic(options.phantoms, options.data)
+    else:
+        material = from_data_set(datasets.read(options.dataset), plan.seed, options.validation)
+
+    def write(state: State, figures: dict[str, Any]) -> None:
+        save_unet(options.out, state.average, made_by, figures)
+
+    state = train(plan, material, options.out, made_by, choose(options.device), write)
+    shifts = calibrate(state.average, material.validation) if plan.loss != "plain" else {}
+    write(state, _figures(state, material.validation) | {"calibration": shifts})
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m ml train", description=__doc__)
-    parser.add_argument("--phantoms", type=int, default=400, help="synthetic patients to train on, seeds 0, 1, …")
-    parser.add_argument("--seed", type=int, default=1, help="of the weights, the order and the augmentation")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--phantoms", type=int, help="synthetic patients to train on, seeds 0, 1, …, as the default bundle is")
+    what.add_argument("--dataset", type=Path, metavar="FOLDER", help="a data set of `python -m ml prepare`")
+    parser.add_argument("--validation", type=float, default=0.1, help="share of a data set's patients that validate")
+    parser.add_argument("--network", choices=tuple(NETWORKS), default="unet")
     parser.add_argument("--base", type=int, default=16, help="channels of the first level")
+    parser.add_argument("--seed", type=int, default=1, help="of the weights, the order and the augmentation")
     parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop by the clock as well")
     parser.add_argument("--learning-rate", type=float, default=2e-3)
-    parser.add_argument("--bf16", action="store_true", help="bfloat16 convolutions (fast on processors with AMX)")
+    parser.add_argument("--warm-up", type=int, default=WARM_UP_STEPS, metavar="STEPS")
+    parser.add_argument("--loss", choices=tuple(LOSSES), help="regional for --phantoms, else plain, if not given")
+    parser.add_argument("--hips", type=int, help="of a batch; 6, or 2 for networks that take whole stacks")
+    parser.add_argument("--slices", type=int, help="of each hip in a batch; 3, or 8 for networks that take whole stacks")
+    parser.add_argument("--augmentation", choices=tuple(AUGMENTATIONS), default="full")
+    add_window(parser, (CROP_ROWS, CROP_COLUMNS))
+    parser.add_argument(
+        "--precision", choices=precision.PRECISIONS, default="fp32", help="auto: what a short probe finds fastest"
+    )
+    parser.add_argument("--bf16", action="store_true", help="the same as --precision bf16")
+    parser.add_argument("--patience", type=int, default=0, help="stop after so many of the 12 validations without a better one")
+    parser.add_argument("--device", help="cpu, cuda, cuda:1 …; a GPU where there is one, if not given")
     parser.add_argument("--threads", type=int, default=1, help="of the network; one is fastest on a busy machine")
     parser.add_argument("--workers", type=int, default=1, help="processes that augment")
     parser.add_argument("--start", default="", metavar="FOLDER", help="go on from the weights of another run's bundle")
     parser.add_argument("--out", type=Path, required=True, help="bundle folder; a checkpoint in it is resumed")
-    parser.add_argument("--data", type=Path, help="where examples are kept; default var/ml/phantoms-<fingerprint>")
-    options = vars(parser.parse_args(arguments))
-    out, data = options.pop("out"), options.pop("data")
-    plan = Plan(**options)
-    if not 1 <= plan.phantoms <= MAX_TRAINING_SEED + 1:
-        parser.error(f"--phantoms must be 1 to {MAX_TRAINING_SEED + 1}: higher seeds are for validation and tests")
-    made_by = shlex.join(["python", "-m", "ml", "train", *arguments])
-    if plan.start:
-        made_by = f"{describe(Path(plan.start))['unet']['command']} && {made_by}"
-    train(plan, out, data or DATA_FOLDER / f"phantoms-{dataset.fingerprint()}", made_by)
-    return 0
+    parser.add_argument("--data", type=Path, help="where synthetic examples are kept; default var/ml/phantoms-<fingerprint>")
+    return parser
 
 
-def train(plan: Plan, out: Path, data: Path, made_by: str) -> State:
-    """Make the examples, train, and write the bundle; interim bundles and checkpoints every 100 steps.
+def add_window(parser: argparse.ArgumentParser, default: tuple[int, int]) -> None:
+    """The option of how much of each crop a step sees."""
+    about = f"part of each crop that a step sees, default {default[0]} {default[1]}; multiples of 32"
+    parser.add_argument("--window", nargs=2, type=int, default=default, metavar=("ROWS", "COLUMNS"), help=about)
+
+
+def synthetic(n_patients: int, folder: Path | None = None) -> Material:
+    """Hips and stray crops of synthetic patients, made where the folder does not hold them; 12 further ones validate."""
+    folder = folder or DATA_FOLDER / f"phantoms-{dataset.fingerprint()}"
+    seeds = range(n_patients)
+    dataset.prepare([*seeds, *VALIDATION_SEEDS], folder)
+    training, validation = ([Example(stack) for stack in dataset.read(some, folder)] for some in (seeds, VALIDATION_SEEDS))
+    origin = {"name": f"{n_patients} synthetic patients", "fingerprint": dataset.fingerprint()}
+    return Material(training, validation, origin)
+
+
+def from_data_set(data: datasets.DataSet, seed: int, share: float) -> Material:
+    """All hips of a data set, those of a share of its patients for validation."""
+    held_out = folds.hold_out(folds.strata(data.cases), share, seed)
+    validation = [example_of(case) for case in data.cases if case.patient in held_out]
+    training = [example_of(case) for case in data.cases if case.patient not in held_out]
+    return Material(training, validation, {"name": data.name, "fingerprint": data.fingerprint})
+
+
+def train(
+    plan: Plan,
+    material: Material,
+    out: Path,
+    made_by: str,
+    device: torch.device = CPU,
+    keep: Callable[[State, dict[str, Any]], None] | None = None,
+) -> State:
+    """Train; `out` gets the manifest, the log, the curves and every 100 steps a checkpoint, from which a next call goes on.
 
     Parameters
     ----------
-    made_by : the command, kept in the bundle
+    made_by : the command, kept in the manifest
+    keep : called with the state and its figures after each validation
 
     Raises
     ------
     TrainingError
-        The loss is not finite, or `out` holds a checkpoint of another plan.
+        The loss is not finite, or `out` holds a checkpoint of another plan, or labels are missing that the loss needs.
     """
+    _refuse_unfit(plan, material)
     torch.set_num_threads(plan.threads)
-    seeds = range(plan.phantoms)
-    dataset.prepare([*seeds, *VALIDATION_SEEDS], data)
-    stacks = list(dataset.read(seeds, data))
-    validation = list(dataset.read(VALIDATION_SEEDS, data))
     out.mkdir(parents=True, exist_ok=True)
-    state = _start(plan, out)
-    _log(out, {"event": "start", "step": state.step, "plan": asdict(plan), "data": str(data), "n_stacks": len(stacks)})
+    state = start(plan, out, device)
+    notes = _manifest(plan, material, state, made_by)
+    manifest.write_json(out / MANIFEST, notes)
+    batches = Batches(
+        material.training,
+        plan.seed,
+        plan.steps,
+        plan.n_hips,
+        plan.n_slices,
+        is_consecutive=state.network.takes_stack,
+        augmentation=plan.augmentation,
+        window=(plan.rows, plan.columns),
+    )
+    is_known = bool(batches.annotated.all())
     started = time.monotonic() - state.seconds
-    losses: list[float] = []
-    batches = _batches(stacks, plan, state.step)
-    with tqdm(total=plan.steps, initial=state.step, desc="training", unit="step") as bar:
-        while state.step < plan.steps and state.seconds < plan.minutes * 60:
-            losses.append(_step(state, plan, *next(batches)))
+    feed = batches.from_step(state.step, plan.workers, is_pinned=device.type == "cuda")
+    with tqdm(total=100, desc=f"training {plan.network}", bar_format=BAR) as bar:
+        while not is_over(state, plan):
+            step(state, plan, next(feed).to(device), is_known)
             state.seconds = time.monotonic() - started
-            bar.update()
-            bar.set_postfix(loss=f"{losses[-1]:.3f}")
-            if state.step % 100 == 0:
-                _log(out, {"step": state.step, "seconds": round(state.seconds), "loss": float(np.mean(losses[-100:]))})
+            bar.update(100 * progress(state, plan) - bar.n)
+            if len(state.unread) >= (1 if device.type == "cpu" else READ_EVERY):
+                bar.set_postfix(step=state.step, loss=f"{_read_losses(state, out, plan):.3f}")
+            if progress(state, plan) * plan.n_checks >= state.n_checked + 1:
+                _read_losses(state, out, plan)
+                _check(state, plan, material.validation, out, keep)
                 _save_checkpoint(state, plan, out)
-            if state.step % 500 == 0:
-                _write(state, plan, out, validation, made_by)
-    _log(out, {"step": state.step, "calibration": calibrate(state.average, validation)})
-    _write(state, plan, out, validation, made_by)
+            elif state.step % CHECKPOINT_EVERY == 0:
+                _read_losses(state, out, plan)
+                _save_checkpoint(state, plan, out)
+    if plan.patience and state.best:
+        state.average.load_state_dict(state.best)
+    ended = {"ended_at": _now(), "steps": state.step, "seconds": round(state.seconds, 1), "state": "done"}
+    manifest.write_json(out / MANIFEST, notes | ended | {"is_stopped_early": progress(state, plan) < 1})
+    draw_curves(out)
     return state
 
 
-def learning_rate(plan: Plan, step: int, seconds: float) -> float:
-    """Linear warm-up, then half a cosine to 0 at the end of the run."""
-    progress = min(1.0, max(step / plan.steps, seconds / (plan.minutes * 60)))
-    warm_up = min(1.0, (step + 1) / WARM_UP_STEPS)
-    return plan.learning_rate * warm_up * 0.5 * (1 + math.cos(math.pi * progress))
+def progress(state: State, plan: Plan) -> float:
+    """How much of the run is behind, 0 to 1, by steps or by the clock."""
+    return min(1.0, max(state.step / plan.steps, state.seconds / (plan.minutes * 60)))
 
 
-def _start(plan: Plan, out: Path) -> State:
+def is_over(state: State, plan: Plan) -> bool:
+    """Whether the run has ended, or has not become better for too long."""
+    return progress(state, plan) >= 1 or (plan.patience > 0 and state.n_worse >= plan.patience)
+
+
+def learning_rate(plan: Plan, step: int, share: float) -> float:
+    """Linear warm-up, then half a cosine to 0 at the end of the run, of which `share` is behind."""
+    warm_up = min(1.0, (step + 1) / max(1, plan.warm_up))
+    return plan.learning_rate * warm_up * 0.5 * (1 + math.cos(math.pi * share))
+
+
+def start(plan: Plan, out: Path, device: torch.device = CPU) -> State:
+    """A fresh state, or the one that the folder's checkpoint holds."""
     torch.manual_seed(plan.seed)
-    network = UNet(base=plan.base)
-    if plan.start:
-        network = load_unet(Path(plan.start), describe(Path(plan.start)))
-    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    extra = nn.Conv2d(plan.base, len(EXTRA), 1)
-    average = unet_of(network.state_dict(), network.settings)
-    parameters = [*network.parameters(), *extra.parameters()]
-    optimizer = torch.optim.AdamW(parameters, lr=plan.learning_rate, weight_decay=1e-3)
-    state = State(network, extra, average, optimizer)
+    network = load_unet(Path(plan.start), describe(Path(plan.start))) if plan.start else build(plan.network, base=plan.base)
+    extra = nn.Conv2d(network.n_features, len(EXTRA), 1).to(device)
+    network = network.to(device, memory_format=network.memory_format)  # type: ignore[call-overload]
+    average = copy.deepcopy(network).eval().requires_grad_(False)
+    parameters = [*network.parameters(), *(extra.parameters() if plan.has_extra else [])]
+    optimizer = torch.optim.AdamW(parameters, lr=plan.learning_rate, weight_decay=1e-3, fused=device.type == "cuda")
     path = out / CHECKPOINT
-    if path.exists():
-        kept = torch.load(path, weights_only=True)
+    kept = torch.load(path, weights_only=True, map_location=device) if path.exists() else None
+    chosen = kept["precision"] if kept else precision.choose(plan.precision, device, network.takes_stack)
+    scaler = torch.amp.GradScaler(device.type, enabled=chosen == "fp16")
+    state = State(network, extra, average, optimizer, scaler, device, chosen)
+    if kept is not None:
         if kept["plan"] != asdict(plan):
             raise TrainingError(f"{path} belongs to another plan: {kept['plan']}; choose another --out or delete it")
         for part in CHECKPOINT_PARTS:
             getattr(state, part).load_state_dict(kept[part])
-        state.step, state.seconds = kept["step"], kept["seconds"]
+        for name in CHECKPOINT_VALUES:
+            setattr(state, name, kept[name])
+    _cut_log(out, state.step)
     return state
 
 
+def step(state: State, plan: Plan, batch: Batch, is_annotated: bool) -> None:
+    """One batch forward, backward and into the weights.
+
+    On a CPU a loss or gradient that is not finite ends the run before it reaches the weights. On a GPU nobody waits for
+    the loss of a step: it is read, and the run ended, before anything of it is kept.
+    """
+    for group in state.optimizer.param_groups:
+        group["lr"] = learning_rate(plan, state.step, progress(state, plan))
+    torch.manual_seed(plan.seed * 1_000_003 + state.step)  # networks that draw at random draw the same when resumed
+    network = state.network
+    network.train()
+    # A stack's slices reach the criterion one after the other, as they lie in the batch.
+    images, targets = batch.as_stacks(plan.n_slices)[:2] if network.takes_stack else batch[:2]
+    wanted = criterion(plan.loss, None if is_annotated else batch.annotated, plan.n_slices)
+
+    def beside(features: Tensor) -> Tensor:
+        return EXTRA_WEIGHT * segmentation_loss(state.extra(features), batch.extra)
+
+    with precision.autocast(state.precision, state.device):
+        images = images.contiguous(memory_format=network.memory_format)
+        loss = network.loss(images, targets, wanted, beside if plan.has_extra else None)
+    state.optimizer.zero_grad()
+    state.scaler.scale(loss).backward()
+    state.scaler.unscale_(state.optimizer)
+    norm = nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_NORM)
+    state.unread.append(loss.detach() if state.precision == "fp16" else torch.where(norm.isfinite(), loss.detach(), norm))
+    if state.device.type == "cpu":
+        _refuse_not_finite(state.unread, state.step + 1, plan)
+    state.scaler.step(state.optimizer)
+    state.scaler.update()
+    state.step += 1
+    _follow(state, plan)
+
+
+@torch.no_grad()
+def _follow(state: State, plan: Plan) -> None:
+    """Move the averaged weights and statistics towards the network's; faster at the beginning."""
+    decay = min(plan.ema_decay, state.step / (state.step + 20))
+    pairs = zip(state.average.state_dict().values(), state.network.state_dict().values(), strict=True)
+    averages, values = zip(*((mean, value) for mean, value in pairs if value.is_floating_point()), strict=True)
+    torch._foreach_lerp_(averages, values, 1 - decay)
+
+
+def _read_losses(state: State, out: Path, plan: Plan) -> float:
+    """Wait for the losses since the last reading, note each hundred in the log, and give the last one."""
+    if not state.unread:
+        return math.nan
+    values = _refuse_not_finite(state.unread, state.step, plan)
+    state.unread.clear()
+    first = state.step - len(values)
+    for number, value in enumerate(values, first + 1):
+        if number % (10 if plan.steps < 1000 else 50) == 0 or number == 1:
+            rate = learning_rate(plan, number - 1, progress(state, plan))
+            entry = {"step": number, "seconds": round(state.seconds, 1), "loss": round(value, 5), "learning_rate": rate}
+            _log(out, entry)
+    return values[-1]
+
+
+def _refuse_not_finite(losses: list[Tensor], last: int, plan: Plan) -> list[float]:
+    values: list[float] = torch.stack(losses).tolist()
+    for number, value in enumerate(values, last - len(values)):
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"the loss or its gradient is {value} at step {number}; lower --learning-rate ({plan.learning_rate})"
+            )
+    return values
+
+
+def _check(state: State, plan: Plan, validation: Sequence[Example], out: Path, keep: Any) -> None:
+    """Measure on the validation patients; note whether the lesions became better."""
+    state.n_checked = int(progress(state, plan) * plan.n_checks)
+    figures = _figures(state, validation)
+    score = _score(figures["validation"])
+    state.n_worse = 0 if score > state.best_score else state.n_worse + 1
+    if score > state.best_score:
+        state.best_score = score
+        if plan.patience:
+            state.best = {name: value.clone() for name, value in state.average.state_dict().items()}
+    _log(out, {"step": state.step, **figures})
+    if keep is not None:
+        keep(state, figures)
+
+
+def _figures(state: State, validation: Sequence[Example]) -> dict[str, Any]:
+    return {"validation": validate(state, validation), "steps": state.step, "seconds": round(state.seconds)}
+
+
+def _score(figures: dict[str, float | None]) -> float:
+    """Lesion Dice; where no validation patient has a lesion, the mean of what there is."""
+    lesion = figures.get(LESION)
+    known = [value for value in figures.values() if value is not None]
+    return lesion if lesion is not None else sum(known) / len(known) if known else 0.0
+
+
+def validate(state: State, examples: Sequence[Example]) -> dict[str, float | None]:
+    """Dice of each label per hip on the crop's grid, mean over the hips whose truth is not empty."""
+    return assess.mean_dice(state.average, examples, state.device, state.precision)
+
+
+def calibrate(network: Network, examples: Sequence[Example]) -> dict[str, float]:
+    """Shift the lesions' logits so that the cut at 0.5 gives the best mean Dice on validation patients; the shifts.
+
+    A loss that makes a missed lesion dearer than a false one leaves the probabilities of lesions too high.
+    """
+    hips = [example for example in examples if len(example.stack.images) > dataset.N_STRAY_SLICES]
+    device = next(network.parameters()).device
+    dice = {shift: assess.mean_dice(network, hips, device, shift=shift) for shift in CALIBRATION_SHIFTS}
+    best = {label: max(CALIBRATION_SHIFTS, key=lambda shift: dice[shift][label] or 0.0) for label in ("bme", "synovitis")}
+    network.shift_logits([best.get(label, 0.0) for label in LABELS])
+    return best
+
+
+def _refuse_unfit(plan: Plan, material: Material) -> None:
+    if not material.training:
+        raise TrainingError("there is no hip to learn from")
+    sizes = ((plan.rows, CROP_ROWS), (plan.columns, CROP_COLUMNS))
+    if any(not 32 <= size <= most or size % 32 for size, most in sizes):
+        raise TrainingError(
+            f"a window of {plan.rows} × {plan.columns} can't be used: multiples of 32, at most {CROP_ROWS} × {CROP_COLUMNS}"
+        )
+    if plan.has_extra and not all(example.has_tissues for example in material.training):
+        raise TrainingError("tissues beside the labels can be learnt from phantoms only")
+    if plan.loss == "regional" and not all(set(LABELS) <= set(example.labels) for example in material.training):
+        raise TrainingError("the loss 'regional' needs hips with all labels annotated; use --loss plain or small-lesions")
+
+
+def _manifest(plan: Plan, material: Material, state: State, made_by: str) -> dict[str, Any]:
+    sizes = {"n_training_hips": len(material.training), "n_validation_hips": len(material.validation)}
+    return {
+        "command": made_by,
+        "started_at": _now(),
+        "state": "running",
+        "plan": {name: None if value == math.inf else value for name, value in asdict(plan).items()},
+        "settings": state.network.settings,
+        "n_parameters": sum(parameter.numel() for parameter in state.network.parameters()),
+        "precision": state.precision,
+        "data": material.origin | sizes,
+        "resumed_at_step": state.step,
+        **manifest.origin(state.device),
+    }
+
+
 def _save_checkpoint(state: State, plan: Plan, out: Path) -> None:
-    kept = {part: getattr(state, part).state_dict() for part in CHECKPOINT_PARTS}
-    kept |= {"plan": asdict(plan), "step": state.step, "seconds": state.seconds}
+    kept: dict[str, Any] = {part: getattr(state, part).state_dict() for part in CHECKPOINT_PARTS}
+    kept |= {name: getattr(state, name) for name in CHECKPOINT_VALUES} | {"plan": asdict(plan)}
     partial = out / f"{CHECKPOINT}.part"
     torch.save(kept, partial)
     partial.rename(out / CHECKPOINT)
 
 
-def _step(state: State, plan: Plan, images: Tensor, targets: Tensor) -> float:
-    """One batch forward, backward and into the weights; its loss."""
-    for group in state.optimizer.param_groups:
-        group["lr"] = learning_rate(plan, state.step, state.seconds)
-    state.network.train()
-    with torch.autocast("cpu", torch.bfloat16, enabled=plan.bf16):
-        features = state.network.features(images.contiguous(memory_format=torch.channels_last))
-        logits, extra = state.network.head(features), state.extra(features)
-    n_labels = len(LABELS)
-    femur, bme = targets[:, LABELS.index("femur")], LABELS.index("bme")
-    loss = segmentation_loss(logits, targets[:, :n_labels])
-    loss = loss + BME_WEIGHT * regional_dice_loss(logits[:, bme], targets[:, bme], femur)
-    loss = loss + MISSED_WEIGHT * missed_loss(logits[:, bme], targets[:, bme], femur)
-    loss = loss + EXTRA_WEIGHT * segmentation_loss(extra, targets[:, n_labels:])
-    if not torch.isfinite(loss):
-        raise TrainingError(f"the loss is {loss.item()} at step {state.step}; lower --learning-rate")
-    state.optimizer.zero_grad()
-    loss.backward()
-    nn.utils.clip_grad_norm_(state.network.parameters(), GRADIENT_NORM, error_if_nonfinite=True)
-    state.optimizer.step()
-    state.step += 1
-    _follow(state)
-    return float(loss.item())
-
-
-class Batches(Dataset[tuple[Tensor, Tensor]]):
-    """The augmented batch of each step; it depends on the seed and the step alone, so a resumed run sees the same."""
-
-    def __init__(self, stacks: list[dataset.Stack], seed: int, n_steps: int) -> None:
-        self.stacks, self.seed, self.n_steps = stacks, seed, n_steps
-
-    def __len__(self) -> int:
-        return self.n_steps
-
-    def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
-        """Network input, float32, shape (18, 1, 128, 160); targets, float32, shape (18, 7, 128, 160), labels and `EXTRA`."""
-        arrays = dataset.draw(self.stacks, np.random.default_rng([self.seed, step]), min(N_STACKS, len(self.stacks)), N_SLICES)
-        images, masks, tissues = (torch.from_numpy(array) for array in arrays)
-        rng = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
-        inputs, targets, ids = augment.augment(images, masks, tissues, N_SLICES, rng, augment.Settings())
-        is_outside_femur = targets[:, 0] == 0
-        extra = [torch.isin(ids, torch.tensor(group)) & is_outside_femur for group in EXTRA.values()]
-        return inputs, torch.cat([targets, torch.stack(extra, dim=1).float()], dim=1)
-
-
-def _batches(stacks: list[dataset.Stack], plan: Plan, first_step: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches from `first_step` on, made in processes of their own while the network works."""
-    steps = range(first_step, plan.steps)
-    return iter(
-        DataLoader(
-            Batches(stacks, plan.seed, plan.steps),
-            batch_size=None,
-            sampler=steps,
-            num_workers=plan.workers,
-            prefetch_factor=4 if plan.workers else None,
-            multiprocessing_context="fork" if plan.workers else None,
-        )
-    )
-
-
-@torch.no_grad()
-def _follow(state: State) -> None:
-    """Move the averaged weights and statistics towards the network's; faster at the beginning."""
-    decay = min(EMA_DECAY, state.step / (state.step + 20))
-    averages = state.average.state_dict()
-    for name, value in state.network.state_dict().items():
-        if value.is_floating_point():
-            averages[name].lerp_(value, 1 - decay)
-
-
-@torch.inference_mode()
-def calibrate(network: UNet, stacks: list[dataset.Stack]) -> dict[str, float]:
-    """Shift the lesions' logits so that the cut at 0.5 gives the best mean Dice on validation patients; the shifts.
-
-    The loss makes a missed lesion dearer than a false one, so untouched probabilities of lesions are too high.
-    """
-    hips = [stack for stack in stacks if len(stack.images) > dataset.N_STRAY_SLICES]
-    shifts = {}
-    for label in ("bme", "synovitis"):
-        index, bias = LABELS.index(label), float(network.head.bias[LABELS.index(label)])  # type: ignore[index]
-        scores = {}
-        for shift in CALIBRATION_SHIFTS:
-            network.head.bias[index] = bias + shift  # type: ignore[index]
-            scores[shift] = stack_dice(_outlines(network, hips))[label] or 0.0
-        shifts[label] = max(scores, key=lambda shift: scores[shift])
-        network.head.bias[index] = bias + shifts[label]  # type: ignore[index]
-    return shifts
-
-
-def _write(state: State, plan: Plan, out: Path, validation: list[dataset.Stack], made_by: str) -> None:
-    metrics = {"validation": validate(state.average, validation), "steps": state.step, "seconds": round(state.seconds)}
-    _log(out, {"step": state.step, **metrics})
-    save_unet(out, state.average, made_by, metrics)
-
-
-@torch.inference_mode()
-def validate(network: nn.Module, stacks: list[dataset.Stack]) -> dict[str, float | None]:
-    """Dice of each label per stack on the crop's grid, mean over the stacks whose truth is not empty."""
-    return stack_dice(_outlines(network, stacks))
-
-
-def _outlines(network: nn.Module, stacks: list[dataset.Stack]) -> Iterator[tuple[Tensor, Tensor]]:
-    """Predicted and true label planes, bool, of each stack."""
-    for stack in stacks:
-        images = torch.from_numpy(stack.images.astype(np.float32))
-        inputs, targets = augment.centre_only(images, torch.from_numpy(stack.masks), len(images))
-        logits = network(inputs.contiguous(memory_format=torch.channels_last))
-        yield logits > 0, targets > 0.5
+def _cut_log(out: Path, last: int) -> None:
+    """Forget what the log says of steps after the checkpoint: they are done again."""
+    entries = [entry for entry in read_log(out) if entry["step"] <= last]
+    (out / LOG).write_text("".join(json.dumps(entry) + "\n" for entry in entries))
 
 
 def _log(out: Path, entry: dict[str, Any]) -> None:
-    with (out / "log.jsonl").open("a") as file:
+    with (out / LOG).open("a") as file:
         file.write(json.dumps(entry) + "\n")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

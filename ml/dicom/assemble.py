@@ -1,6 +1,8 @@
 """A `Series` as a `Volume`: laid in the canonical order by its geometry, checked to be one even stack."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
@@ -8,7 +10,7 @@ import numpy.typing as npt
 from ml.dicom import limits
 from ml.dicom.errors import RefusedFileError, UnscorableError
 from ml.dicom.header import Frame
-from ml.dicom.pixels import Pixels, decode, is_inverted
+from ml.dicom.pixels import Pixels
 from ml.dicom.series import DIRECTIONS, Series, image_centre_mm, nearest_plane
 from ml.dicom.volume import SourceSlice, Volume
 
@@ -19,13 +21,22 @@ SHIFT_REFUSED_MM = 2.0  # of a slice within its own plane, against the middle of
 
 
 @dataclass(frozen=True)
-class _Layout:
+class Layout:
     """How a file's pixel array lies in the Volume, and the LPS steps of the Volume's slice."""
 
     source: SourceSlice
     origin_mm: npt.NDArray[np.float64]
     row_step_mm: npt.NDArray[np.float64]
     column_step_mm: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A Volume without its pixels; the fields are those of `Volume`."""
+
+    spacing_mm: tuple[float, float, float]
+    affine: npt.NDArray[np.float64]
+    sources: tuple[SourceSlice, ...]
 
 
 def build_volume(series: Series, strict: bool = True) -> tuple[Volume, list[str]]:
@@ -44,19 +55,25 @@ def build_volume(series: Series, strict: bool = True) -> tuple[Volume, list[str]
     UnscorableError
         `inconsistent` (tilted, shifted, missing or unevenly spaced slices), `unreadable_pixels`, `too_large`.
     """
+    grid, warnings = lay_out(series, strict)
+    pixels, pixel_warnings = _read_pixels(series.frames, grid.sources)
+    volume = Volume(pixels, grid.spacing_mm, grid.affine, grid.sources, describe(series))
+    return volume, [*warnings, *pixel_warnings]
+
+
+def lay_out(series: Series, strict: bool = True) -> tuple[Grid, list[str]]:
+    """The grid of the Volume of a stack, and what is to be said about it, from the headers alone; raises as `build_volume`."""
     first = series.frames[0]
     if series.n_slices * first.rows * first.columns * 4 > limits.MAX_VOLUME_BYTES:
         raise UnscorableError("too_large", f"the series needs more than {limits.MAX_VOLUME_BYTES // limits.MIB} MiB")
     problems = geometry_problems(series)
     if strict and problems:
         raise UnscorableError("inconsistent", "; ".join(problems))
-    layouts = [_layout(frame) for frame in series.frames]
-    pixels, pixel_warnings = _read_pixels(series.frames, [layout.source for layout in layouts])
+    layouts = [layout_of(frame) for frame in series.frames]
     affine = _affine(series, layouts)
     row_mm, column_mm = (float(np.linalg.norm(affine[:3, axis])) for axis in (1, 2))
-    spacing = (series.slice_spacing_mm, row_mm, column_mm)
-    volume = Volume(pixels, spacing, affine, tuple(layout.source for layout in layouts), describe(series))
-    return volume, [*series.warnings, *problems, *_uneven(series), *pixel_warnings]
+    grid = Grid((series.slice_spacing_mm, row_mm, column_mm), affine, tuple(layout.source for layout in layouts))
+    return grid, [*series.warnings, *problems, *_uneven(series)]
 
 
 def geometry_problems(series: Series) -> list[str]:
@@ -122,7 +139,8 @@ def _uneven(series: Series) -> list[str]:
     return [f"slice spacing is uneven: up to {worst:.2f} mm off its median of {series.slice_spacing_mm:.2f} mm"]
 
 
-def _layout(frame: Frame) -> _Layout:
+def layout_of(frame: Frame) -> Layout:
+    """How an image's pixel array lies in a Volume of the nearest body plane, from its geometry alone."""
     plane, _ = nearest_plane(frame.normal)
     _, to_row, to_column = (np.array(axis, np.float64) for axis in DIRECTIONS[plane])
     origin = np.array(frame.position_mm)
@@ -138,10 +156,10 @@ def _layout(frame: Frame) -> _Layout:
         origin, down = origin + down * (n_rows - 1), -down
     if flip_columns:
         origin, across = origin + across * (n_columns - 1), -across
-    return _Layout(SourceSlice(frame.uid, frame.number, transpose, flip_rows, flip_columns), origin, down, across)
+    return Layout(SourceSlice(frame.uid, frame.number, transpose, flip_rows, flip_columns), origin, down, across)
 
 
-def _affine(series: Series, layouts: list[_Layout]) -> npt.NDArray[np.float64]:
+def _affine(series: Series, layouts: list[Layout]) -> npt.NDArray[np.float64]:
     affine = np.eye(4)
     if len(layouts) > 1:
         affine[:3, 0] = (layouts[-1].origin_mm - layouts[0].origin_mm) / (len(layouts) - 1)
@@ -155,23 +173,33 @@ def _affine(series: Series, layouts: list[_Layout]) -> npt.NDArray[np.float64]:
     return affine
 
 
-def _read_pixels(frames: tuple[Frame, ...], sources: list[SourceSlice]) -> tuple[Pixels, list[str]]:
+def _read_pixels(frames: tuple[Frame, ...], sources: tuple[SourceSlice, ...]) -> tuple[Pixels, list[str]]:
     pixels: Pixels | None = None
     inverted = False
-    dataset, loaded_from = None, None
-    for i, (frame, source) in enumerate(zip(frames, sources, strict=True)):
-        try:
-            if dataset is None or loaded_from != frame.load:
-                dataset, loaded_from = frame.load(), frame.load
-            decoded = source.from_source(decode(frame, dataset))
-        except RefusedFileError as refusal:
-            raise UnscorableError("unreadable_pixels", f"{frame.name} {refusal}") from refusal
-        inverted |= is_inverted(dataset)
+    for i, (decoded, is_inverted) in enumerate(decoded_frames(frames)):
+        laid = sources[i].from_source(decoded)
+        inverted |= is_inverted
         if pixels is None:
-            pixels = np.empty((len(frames), *decoded.shape), np.float32)
-        pixels[i] = decoded
+            pixels = np.empty((len(frames), *laid.shape), np.float32)
+        pixels[i] = laid
     assert pixels is not None  # a Series has at least one frame
     return _finish(pixels, inverted)
+
+
+def decoded_frames(frames: Iterable[Frame]) -> Iterator[tuple[Pixels, bool]]:
+    """The intensities of frames one after the other, with whether they are inverted; a file is opened once for its run.
+
+    Raises
+    ------
+    UnscorableError
+        `unreadable_pixels`, naming the file.
+    """
+    for _, run in groupby(frames, key=lambda frame: id(frame.source)):
+        same_file = list(run)
+        try:
+            yield from same_file[0].source.read([frame.number for frame in same_file])
+        except RefusedFileError as refusal:
+            raise UnscorableError("unreadable_pixels", f"{same_file[0].name} {refusal}") from refusal
 
 
 def _finish(pixels: Pixels, inverted: bool) -> tuple[Pixels, list[str]]:

@@ -1,6 +1,8 @@
 """Which stack of a study is scored, and in words why that one and why not the others."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from ml.dicom.assemble import build_volume
 from ml.dicom.errors import UnscorableError
@@ -12,6 +14,8 @@ from ml.dicom.volume import Volume
 MIN_SLICES = 5  # the article leaves out hips with fewer than 5 slices; design.md §4
 BOTH_HIPS_WIDTH_MM = 260.0  # hip joints lie some 180 mm apart and a head is 50 mm wide
 HEAD_EXTENT_MM = 46.0  # of a femoral head of 48 mm across, where a slice cuts at least 100 mm²
+
+Built = TypeVar("Built")
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,17 @@ def choose_series(study: Study, any_sequence: bool = False) -> Choice:
     (two from 260 mm). Ties go to acquired before derived, header evidence before a name, finer pixels, lower series
     number.
     """
+    candidate, volume, warnings, candidates = choose_candidate(study, build_volume, any_sequence)
+    return _choice(candidate, volume, warnings, candidates)
+
+
+def choose_candidate(
+    study: Study, build: Callable[[Series], tuple[Built, list[str]]], any_sequence: bool = False
+) -> tuple[Candidate, Built, tuple[str, ...], tuple[Candidate, ...]]:
+    """As `choose_series`, with whatever `build` makes of a stack instead of a Volume: (chosen, built, warnings, candidates).
+
+    `build` raises UnscorableError where nothing can be made of a stack; the next best one is then tried.
+    """
     candidates = weigh(study)
     if not candidates:
         raise _nothing(study)
@@ -80,14 +95,14 @@ def choose_series(study: Study, any_sequence: bool = False) -> Choice:
     first_failure: UnscorableError | None = None
     for candidate in usable:
         try:
-            volume, warnings = build_volume(candidate.series)
+            built, warnings = build(candidate.series)
         except UnscorableError as error:
             first_failure = first_failure or UnscorableError(error.code, error.message, candidates)
             candidates = _marked(candidates, candidate, error)
             continue
         if not candidate.is_scorable:
             warnings.append(f"scored on a sequence that is not meant for it, because a person asked: {candidate.why}")
-        return _choice(candidate, volume, (*study.warnings, *warnings), candidates)
+        return candidate, built, (*study.warnings, *warnings), candidates
     if first_failure is not None:
         raise UnscorableError(first_failure.code, first_failure.message, candidates)
     raise _refusal(candidates)
@@ -174,11 +189,16 @@ def _coverage(series: Series) -> int:
 
 
 def _choice(candidate: Candidate, volume: Volume, warnings: tuple[str, ...], candidates: tuple[Candidate, ...]) -> Choice:
-    why, series = candidate.why, candidate.series
-    n_others = sum(c.is_scorable for c in candidates if c.series is not series)
-    if candidate.is_scorable and n_others:
-        why += f"; preferred to {n_others} other usable series (most hip slices)"
-    return Choice(series, volume, candidate.plane, candidate.fat_suppressed, why, candidates, tuple(warnings))
+    why = why_chosen(candidate, candidates)
+    return Choice(candidate.series, volume, candidate.plane, candidate.fat_suppressed, why, candidates, tuple(warnings))
+
+
+def why_chosen(candidate: Candidate, candidates: tuple[Candidate, ...]) -> str:
+    """Why this one is scored, in words, with how many others could have been."""
+    n_others = sum(c.is_scorable for c in candidates if c.series is not candidate.series)
+    if not candidate.is_scorable or not n_others:
+        return candidate.why
+    return f"{candidate.why}; preferred to {n_others} other usable series (most hip slices)"
 
 
 def _marked(candidates: tuple[Candidate, ...], failed: Candidate, error: UnscorableError) -> tuple[Candidate, ...]:

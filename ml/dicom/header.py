@@ -1,10 +1,12 @@
 """From a data set to `Frame`s: geometry and sequence of each image in it, checked, with nothing of the person."""
 
+import json
 import math
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
+from typing import Any
 
 import numpy as np
 from pydicom import Dataset
@@ -13,7 +15,9 @@ from pydicom.tag import BaseTag, Tag
 
 from ml.dicom import limits
 from ml.dicom.errors import RefusedFileError, UnplacedFileError
+from ml.dicom.look import Look
 from ml.dicom.parse import parse as parse
+from ml.dicom.pixels import PixelSource
 from ml.dicom.syntaxes import DECODERS, is_compressed, name_of
 
 MR_CLASSES = {
@@ -28,6 +32,7 @@ _MODALITY_WORDS = (
     "M3D NM OAM OCT OP OPM OPT OPV OSS OT PA PLAN POS PR PT PX REG RESP RF RG RTDOSE RTIMAGE RTINTENT RTPLAN RTRAD "
     "RTRECORD RTSEGANN RTSTRUCT RWV SEG SM SMR SR SRF STAIN TEXTUREMAP TG US VA XA XC"
 )
+_MOSAICS = {"MOSAIC", "VFRAME"}  # Image Type, value 3 or later: Siemens; United Imaging
 _MODALITIES = frozenset(_MODALITY_WORDS.split())
 
 # Macros of the enhanced object whose attributes are looked up as if they lay on the top level (PS3.3 C.8.13.5,
@@ -43,6 +48,7 @@ _MACROS = (
     "MREchoSequence",
     "MRModifierSequence",
     "MRDiffusionSequence",
+    "MRFOVGeometrySequence",
     "TemporalPositionSequence",
     "ContrastBolusUsageSequence",
 )
@@ -70,6 +76,7 @@ SEQUENCE_KEYWORDS = (
     "MRAcquisitionType",
     "BodyPartExamined",
     "PatientPosition",
+    "AcquisitionMatrix",
 )
 SEQUENCE_NUMBERS = (
     "RepetitionTime",
@@ -83,6 +90,8 @@ SEQUENCE_NUMBERS = (
     "SliceThickness",
     "SpacingBetweenSlices",
     "DiffusionBValue",
+    "MRAcquisitionFrequencyEncodingSteps",
+    "MRAcquisitionPhaseEncodingStepsInPlane",
 )
 ORDER_NUMBERS = (
     "InstanceNumber",
@@ -114,9 +123,10 @@ class Frame:
     row_direction: tuple[float, float, float]
     column_direction: tuple[float, float, float]
     pixel_spacing_mm: tuple[float, float]
-    load: Callable[[], Dataset]
+    source: PixelSource
     words: dict[str, tuple[str, ...]] = field(default_factory=dict)
     numbers: dict[str, float] = field(default_factory=dict)
+    look: Look | None = None  # where somebody has looked at the pixels already
 
     @property
     def normal(self) -> np.ndarray:
@@ -124,15 +134,39 @@ class Frame:
         return np.cross(self.row_direction, self.column_direction)
 
 
-def frames_of(name: str, dataset: Dataset, load: Callable[[], Dataset]) -> list[Frame]:
+def frame_values(frame: Frame) -> dict[str, object]:
+    """A frame without name and source, for JSON."""
+    values = {key: value for key, value in frame.__dict__.items() if key not in ("name", "source")}
+    if frame.look is not None:
+        values["look"] = {**frame.look.__dict__, "sample": frame.look.sample.tolist()}
+    return values
+
+
+def frame_from(values: dict[str, Any], name: str, source: PixelSource) -> Frame:
+    """The frame that `frame_values` gave, with the name and source that it has here."""
+    vectors = ("position_mm", "row_direction", "column_direction", "pixel_spacing_mm")
+    words = _words(json.dumps(values["words"]))
+    changed: dict[str, Any] = {key: tuple(values[key]) for key in vectors}
+    if values["look"] is not None:
+        changed["look"] = Look(**{**values["look"], "sample": np.array(values["look"]["sample"], np.float32)})
+    return Frame(**{**values, **changed, "words": words}, name=name, source=source)
+
+
+@lru_cache(maxsize=256)
+def _words(text: str) -> dict[str, tuple[str, ...]]:
+    """The words of a frame: one object for all the images of a series, which have the same ones."""
+    return {keyword: tuple(found) for keyword, found in json.loads(text).items()}
+
+
+def frames_of(name: str, dataset: Dataset, source: PixelSource) -> list[Frame]:
     """The images of one data set.
 
     Parameters
     ----------
     name : str
         The file's name, for messages.
-    load : callable
-        Gives the data set with its pixels again, when they are needed.
+    source : PixelSource
+        Gives the pixels when they are needed.
 
     Raises
     ------
@@ -142,21 +176,43 @@ def frames_of(name: str, dataset: Dataset, load: Callable[[], Dataset]) -> list[
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            _check_class(dataset)
-            _check_pixels(dataset)
+            _check(dataset)
             shared = [_merged(group) for group in (dataset.get("SharedFunctionalGroupsSequence") or [])[:1]]
-            return [_frame(name, dataset, shared, number, load) for number in _frame_numbers(dataset)]
-    except RefusedFileError:
+            return [_frame(name, dataset, shared, number, source) for number in _frame_numbers(dataset)]
+    except (RefusedFileError, MemoryError):
         raise
     except Exception as error:
         raise RefusedFileError(f"has a damaged header ({type(error).__name__})") from error
+
+
+def check_image(dataset: Dataset) -> None:
+    """What `frames_of` asks of a data set as a whole: an MR image with sound sizes, pixels and UIDs; raises as it does."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            _check(dataset)
+    except (RefusedFileError, MemoryError):
+        raise
+    except Exception as error:
+        raise RefusedFileError(f"has a damaged header ({type(error).__name__})") from error
+
+
+def _check(dataset: Dataset) -> None:
+    _check_class(dataset)
+    _check_pixels(dataset)
+    _uids(dataset)
+    if _MOSAICS & set(texts([dataset], "ImageType")):
+        raise RefusedFileError(
+            "is a mosaic: one picture tiled of many slices, which do not say where they lie; "
+            "have the scanner send the slices as images of their own"
+        )
 
 
 def texts(places: Iterable[Dataset], keyword: str) -> tuple[str, ...]:
     """The first non-empty value of an attribute in `places` as stripped texts; () where there is none that can be read."""
     tag = _tag(keyword)
     for place in places:
-        if tag not in place:
+        if tag not in place.keys():  # noqa: SIM118 - Dataset makes a new Tag for each question to itself
             continue
         try:
             value = place[tag].value
@@ -270,7 +326,17 @@ def _unit(vector: tuple[float, ...]) -> tuple[float, float, float]:
     return x / length, y / length, z / length
 
 
-def _frame(name: str, dataset: Dataset, shared: list[Dataset], number: int | None, load: Callable[[], Dataset]) -> Frame:
+def _uids(dataset: Dataset) -> list[str]:
+    uids = []
+    for keyword in ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"):
+        uid = next(iter(texts([dataset], keyword)), "")
+        if not uid or len(uid) > 64:
+            raise RefusedFileError(f"has no valid {keyword}")
+        uids.append(uid)
+    return uids
+
+
+def _frame(name: str, dataset: Dataset, shared: list[Dataset], number: int | None, source: PixelSource) -> Frame:
     own = [] if number is None else [_merged(dataset.PerFrameFunctionalGroupsSequence[number - 1])]
     places = [*own, *shared, dataset]  # of an enhanced object the frame's own word goes first
     position = numbers(places, "ImagePositionPatient")
@@ -283,17 +349,14 @@ def _frame(name: str, dataset: Dataset, shared: list[Dataset], number: int | Non
     along_row, along_column = _unit(orientation[:3]), _unit(orientation[3:])
     if abs(float(np.dot(along_row, along_column))) > 0.02:
         raise RefusedFileError("has an Image Orientation whose axes are not at right angles")
-    uids = {k: next(iter(texts([dataset], k)), "") for k in ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")}
-    for keyword, uid in uids.items():
-        if not uid or len(uid) > 64:
-            raise RefusedFileError(f"has no valid {keyword}")
+    uid, series_uid, study_uid = _uids(dataset)
     ordering = {k: numbers(places, k) for k in ORDER_NUMBERS}
     described = {k: numbers(places, k) for k in SEQUENCE_NUMBERS}
     return Frame(
         name=name,
-        uid=uids["SOPInstanceUID"],
-        series_uid=uids["SeriesInstanceUID"],
-        study_uid=uids["StudyInstanceUID"],
+        uid=uid,
+        series_uid=series_uid,
+        study_uid=study_uid,
         number=number,
         rows=_whole(dataset, "Rows"),
         columns=_whole(dataset, "Columns"),
@@ -301,7 +364,7 @@ def _frame(name: str, dataset: Dataset, shared: list[Dataset], number: int | Non
         row_direction=along_row,
         column_direction=along_column,
         pixel_spacing_mm=(spacing[0], spacing[1]),
-        load=load,
+        source=source,
         words={k: found for k in SEQUENCE_KEYWORDS if (found := texts(places, k))},
         numbers={k: found[0] for k, found in {**ordering, **described}.items() if found},
     )

@@ -39,7 +39,7 @@ def parse(data: bytes) -> Dataset:
             _check_deflated(data)
             dataset = dcmread(io.BytesIO(data), force=not has_prefix)
             return with_transfer_syntax(dataset)
-    except RefusedFileError:
+    except (RefusedFileError, MemoryError):
         raise
     except Exception as error:  # pydicom raises almost anything on malformed input
         raise RefusedFileError(f"is damaged and can't be read as DICOM ({type(error).__name__})") from error

@@ -1,9 +1,9 @@
 """What a stack's header says of its contrast: is fluid bright, is fat dark, and how do we know."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-
-from ml.dicom.header import Frame
+from typing import Protocol
 
 # Inversion times that null fat: about 110 ms at 0.2–0.5 T, 130–180 ms at 1.5 T, 190–260 ms at 3 T (article: 145 ms).
 # Longer ones null fluid (FLAIR, from 1,700 ms) or weight T1 (MPRAGE, from 600 ms). General knowledge, class [M] of
@@ -40,6 +40,16 @@ _T2_WORD = re.compile(r"(?<![a-z])(t2|t2w|pd|pdw)(?![a-z])|(?<![a-z])(t2|pd)(w?)
 _CONTRAST_WORD = re.compile(r"(?<![a-z])(gd|gad|gado\w*|km|post|contrast|ce|dotarem)(?![a-z])")
 
 
+class Described(Protocol):
+    """What tells the contrast of an image: a `Frame`, or the same words and numbers from elsewhere."""
+
+    @property
+    def words(self) -> Mapping[str, tuple[str, ...]]: ...
+
+    @property
+    def numbers(self) -> Mapping[str, float]: ...
+
+
 @dataclass(frozen=True)
 class Sequence:
     """Contrast of a stack.
@@ -55,7 +65,7 @@ class Sequence:
     problem: str = ""
 
 
-def describe_sequence(frame: Frame) -> Sequence:
+def describe_sequence(frame: Described) -> Sequence:
     """What the header of one frame says of its contrast.
 
     Notes
@@ -84,17 +94,17 @@ class _Weighting:
     why_not: str = ""
 
 
-def _name(frame: Frame) -> str:
+def _name(frame: Described) -> str:
     keywords = ("SeriesDescription", "ProtocolName", "SequenceName", "PulseSequenceName")
     joined = " ".join(v for k in keywords for v in frame.words.get(k, ())).lower()
     return _NOT_FAT.sub(" ", re.sub(r"[^a-z0-9]+", " ", joined)).strip()
 
 
-def _number(frame: Frame, *keywords: str) -> float | None:
+def _number(frame: Described, *keywords: str) -> float | None:
     return next((frame.numbers[k] for k in keywords if frame.numbers.get(k, 0.0) > 0), None)
 
 
-def _fat_evidence(frame: Frame, name: str, image_type: list[str]) -> tuple[str, bool]:
+def _fat_evidence(frame: Described, name: str, image_type: list[str]) -> tuple[str, bool]:
     """(how fat is suppressed, whether only a name says so); ("", False) where nothing says so."""
     found = _fat_by_header(frame, image_type)
     if found is not None:
@@ -106,7 +116,7 @@ def _fat_evidence(frame: Frame, name: str, image_type: list[str]) -> tuple[str, 
     return (f"fat suppression by its name only ({word.group(0).strip()!r})", True) if word else ("", False)
 
 
-def _fat_by_header(frame: Frame, image_type: list[str]) -> str | None:
+def _fat_by_header(frame: Described, image_type: list[str]) -> str | None:
     """How fat is suppressed as the acquisition says; "" where it says that it is not; None where it says nothing."""
     if _OTHER_DIXON_TYPES & set(image_type):
         return ""
@@ -129,16 +139,16 @@ def _fat_by_header(frame: Frame, image_type: list[str]) -> str | None:
     return None
 
 
-def _inverts(frame: Frame) -> bool:
+def _inverts(frame: Described) -> bool:
     return "IR" in frame.words.get("ScanningSequence", ()) or "YES" in frame.words.get("InversionRecovery", ())
 
 
-def _is_inversion_for_else(frame: Frame) -> bool:
+def _is_inversion_for_else(frame: Described) -> bool:
     ti = _number(frame, "InversionTime", "InversionTimes")
     return ti is not None and not STIR_TI_MS[0] <= ti <= STIR_TI_MS[1]
 
 
-def _weighting(frame: Frame, name: str, is_stir: bool) -> _Weighting:
+def _weighting(frame: Described, name: str, is_stir: bool) -> _Weighting:
     tr, te = _number(frame, "RepetitionTime"), _number(frame, "EffectiveEchoTime", "EchoTime")
     shown = ", ".join(f"{n} {v:g} ms" for n, v in (("TR", tr), ("TE", te)) if v is not None)
     scanning = set(frame.words.get("ScanningSequence", ()))
@@ -162,7 +172,7 @@ def _weighting(frame: Frame, name: str, is_stir: bool) -> _Weighting:
     return _Weighting(False, shown, "neither TR and TE nor its name say how it is weighted")
 
 
-def _t1_reason(frame: Frame, name: str, shown: str) -> str:
+def _t1_reason(frame: Described, name: str, shown: str) -> str:
     agent = frame.words.get("ContrastBolusAgent") or frame.words.get("ContrastBolusAgentAdministered")
     has_agent = agent is not None and agent[0].upper() not in ("", "NO", "NONE")
     if has_agent or _CONTRAST_WORD.search(name):

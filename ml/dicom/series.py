@@ -144,6 +144,7 @@ def _key(frame: Frame) -> tuple[object, ...]:
         frame.numbers.get("EchoNumbers"),
         None if echo_ms is None else round(echo_ms, 1),
         frame.words.get("ComplexImageComponent"),
+        kind[:1],  # original or derived
         kind[2:],
     )
 
@@ -182,7 +183,7 @@ def _one_per_position(frames: list[Frame]) -> list[tuple[list[Frame], list[str]]
     n_repeats = max(len(place) for place in _places(ordered))
     if n_repeats == 1:
         return [(ordered, warnings)]
-    for label in _REPEAT_LABELS:
+    for label in (*_REPEAT_LABELS, _all_labels):
         parts: dict[object, list[Frame]] = defaultdict(list)
         for frame in ordered:
             parts[label(frame)].append(frame)
@@ -227,6 +228,11 @@ def image_centre_mm(frame: Frame) -> np.ndarray:
 
 def _number_label(keyword: str) -> Callable[[Frame], object]:
     return lambda frame: frame.numbers.get(keyword)
+
+
+def _all_labels(frame: Frame) -> object:
+    """Everything that tells repeats apart: time points of several b-values each, and the like."""
+    return tuple(label(frame) for label in _REPEAT_LABELS)
 
 
 _REPEAT_LABELS: tuple[Callable[[Frame], object], ...] = (

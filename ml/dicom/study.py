@@ -1,6 +1,6 @@
 """Files in, stacks out: the one reader of images in the tree."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from ml.dicom.archive import Item, clean_name, unpack, walk
 from ml.dicom.errors import RefusedFileError, UnplacedFileError
 from ml.dicom.header import Frame, frames_of
 from ml.dicom.parse import parse, with_transfer_syntax
+from ml.dicom.pixels import Loaded
 from ml.dicom.series import Series, stack
 
 
@@ -86,7 +87,7 @@ class _Found:
             return parse(item.read())
 
         try:
-            self._add(item.name, load(), load)
+            self._add(item.name, load(), Loaded(load))
         except RefusedFileError as refusal:
             self.refused.append((item.name, str(refusal)))
         except OSError as error:
@@ -95,13 +96,13 @@ class _Found:
     def add_dataset(self, name: str, dataset: Dataset) -> None:
         try:
             whole = with_transfer_syntax(dataset)
-            self._add(name, whole, lambda: whole)
+            self._add(name, whole, Loaded(lambda: whole))
         except RefusedFileError as refusal:
             self.refused.append((name, str(refusal)))
 
-    def _add(self, name: str, dataset: Dataset, load: Callable[[], Dataset]) -> None:
+    def _add(self, name: str, dataset: Dataset, source: Loaded) -> None:
         try:
-            self.frames.extend(frames_of(name, dataset, load))
+            self.frames.extend(frames_of(name, dataset, source))
         except UnplacedFileError as unplaced:
             self.unplaced.append((name, str(unplaced)))
 

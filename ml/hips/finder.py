@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
+from ml.device import device_of, fetch, full_precision, send
 from ml.dicom.volume import Volume
 from ml.hips.network import HipNet
 from ml.hips.prepare import CELL_MM, PIXEL_MM, Canvas, prepare
@@ -78,7 +79,7 @@ def load_net(path: Path, widths: tuple[int, ...]) -> HipNet:
     wrong = [name for name in missing if not name.endswith("num_batches_tracked")] + list(unexpected)
     if wrong:
         raise ValueError(f"{path} does not fit the network: {', '.join(wrong[:3])}")
-    return net.eval()
+    return net.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload, no-any-return]
 
 
 def read_verdict(settings: dict[str, object]) -> Verdict:
@@ -90,11 +91,10 @@ def read_verdict(settings: dict[str, object]) -> Verdict:
 def ask(volume: Volume, net: HipNet) -> Answer:
     """The network's answer for a study."""
     canvas = prepare(volume)
-    device = next(net.parameters()).device
-    images = torch.from_numpy(canvas.images).to(device)
-    with torch.inference_mode():
-        shares = [net(images[k : k + BATCH]).softmax(1) for k in range(0, len(images), BATCH)]
-    merged = torch.cat(shares).cpu().numpy().transpose(1, 0, 2, 3)  # (parts, slice, row, column)
+    with torch.inference_mode(), full_precision():
+        images = send(canvas.images, device_of(net)).contiguous(memory_format=torch.channels_last)
+        shares = fetch(net(images[k : k + BATCH]).softmax(1) for k in range(0, len(images), BATCH))
+    merged = shares.transpose(1, 0, 2, 3)  # (parts, slice, row, column)
     step = int(CELL_MM / PIXEL_MM)
     seen = canvas.seen[:, ::step, ::step] & canvas.seen[:, step - 1 :: step, step - 1 :: step]
     shares_seen = np.where(seen[None], merged, 0).astype(np.float32)

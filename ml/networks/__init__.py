@@ -1,0 +1,38 @@
+"""The segmentation networks by name; each file is one network, `network.py` what they share."""
+
+from typing import Any
+
+from ml.networks.attention_unet import AttentionUNet
+from ml.networks.hrnet import HRNet
+from ml.networks.network import Network
+from ml.networks.unet import UNet
+from ml.networks.unet3d import UNet3D
+from ml.networks.unet_pointrend import UNetPointRend
+from ml.networks.unetpp import UNetPlusPlus
+
+NETWORKS: dict[str, type[Network]] = {
+    network.name: network for network in (UNet, UNetPointRend, UNetPlusPlus, AttentionUNet, HRNet, UNet3D)
+}
+
+__all__ = ["NETWORKS", "Network", "build"]
+
+
+def build(name: str, **settings: Any) -> Network:
+    """A new network.
+
+    Parameters
+    ----------
+    name : a key of `NETWORKS`
+    settings : of its class; those not given are the defaults
+
+    Raises
+    ------
+    ValueError
+        There is no network of that name, or it has no such setting.
+    """
+    if name not in NETWORKS:
+        raise ValueError(f"there is no network {name!r}; there are {', '.join(NETWORKS)}")
+    try:
+        return NETWORKS[name](**settings)
+    except TypeError as error:
+        raise ValueError(f"the network {name} can't be built with {settings}: {error}") from error

@@ -147,7 +147,7 @@ def _draw_hip(rng: np.random.Generator, side: str, shared: dict[str, float], cen
         fossa=np.array([rng.uniform(-0.9, -0.7), rng.uniform(-0.1, 0.25), rng.uniform(-0.55, -0.25)]) * (radius + 4),
         cortex=float(rng.uniform(0.8, 1.8)),
         shaft_cortex=float(rng.uniform(3.0, 6.0)),
-        film=float(rng.uniform(0.3, 1.2)),
+        film=float(rng.uniform(0.2, 0.8)),
         pulvinar=float(rng.uniform(1.0, 2.5)),
         ilium_flare=shared["flare"] + float(rng.normal(0, 2)),
         ilium_thickness=float(rng.uniform(5, 9)),

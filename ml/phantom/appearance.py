@@ -10,6 +10,7 @@ from ml.phantom.anatomy import Tissue
 from ml.phantom.canvas import Palette
 from ml.phantom.grid import Field, Grid
 
+MOST_CARTILAGE = 0.5  # as a share of an effusion
 STYLES = ("stir", "t1", "t2", "random")
 
 # Ranges of relative intensity. Fat-suppressed: fat and fatty marrow dark, water bright.
@@ -51,6 +52,11 @@ class Look:
     texture: float
     scale: float
 
+    @property
+    def noise(self) -> float:
+        """Standard deviation of the noise in each channel; the signal-to-noise ratio is that of muscle."""
+        return max(self.palette[Tissue.MUSCLE], 12) / self.snr
+
 
 def draw_palette(rng: np.random.Generator, style: str) -> Palette:
     """Relative intensity of each tissue. Inflammation is always brighter than marrow, except on T1."""
@@ -58,11 +64,13 @@ def draw_palette(rng: np.random.Generator, style: str) -> Palette:
         raise ValueError(f"style is {style!r}; it must be one of {', '.join(STYLES)}")
     ranges = {"stir": _SUPPRESSED, "t1": _T1, "t2": _T2, "random": _RANDOM}[style]
     palette = {tissue: float(rng.uniform(*span)) for tissue, span in ranges.items()}
-    share = rng.uniform(0.3, 1.0)
+    share = rng.uniform(0.45, 1.0)
     floor = max(palette[Tissue.MUSCLE], palette[Tissue.MARROW]) * 1.25
     wet = floor + max(palette[Tissue.FLUID] - floor, 0) * share
     palette[Tissue.SYNOVITIS] = float(wet if style != "t1" else palette[Tissue.FLUID] * rng.uniform(1, 1.4))
     palette[Tissue.BME] = float(wet)
+    if style != "t1":  # fluid in the joint space has to stand out of the cartilage
+        palette[Tissue.CARTILAGE] = min(palette[Tissue.CARTILAGE], MOST_CARTILAGE * palette[Tissue.SYNOVITIS])
     return palette
 
 
@@ -70,7 +78,7 @@ def draw_look(rng: np.random.Generator, style: str) -> Look:
     """Contrast and quality of one acquisition."""
     palette = draw_palette(rng, style)
     marrow, fluid = palette[Tissue.MARROW], palette[Tissue.FLUID]
-    brightest = fluid * rng.uniform(0.55, 1.0)
+    brightest = max(fluid * rng.uniform(0.55, 1.0), 1.8 * marrow)
     if style == "t1":  # oedema is darker than fatty marrow
         brightest = marrow * rng.uniform(0.3, 0.6)
     return Look(
@@ -91,7 +99,7 @@ def draw_look(rng: np.random.Generator, style: str) -> Look:
 
 def marrow_field(grid: Grid, look: Look, rng: np.random.Generator) -> Field:
     """Marrow intensity: fatty, with patches of red marrow that are brighter but no oedema."""
-    red = rng.uniform(0, 0.45) if rng.random() < 0.6 else 0.0
+    red = rng.uniform(0, 0.35) if rng.random() < 0.6 else 0.0
     patches = np.clip(grid.noise(rng, 18) * 0.6 + grid.noise(rng, 7) * 0.25 - 0.1, 0, 1)
     base = look.palette[Tissue.MARROW]
     field = base * (1 + red * patches * (1 if look.style != "t1" else -1))
@@ -148,8 +156,8 @@ def add_wrap(pixels: Field, look: Look, rng: np.random.Generator) -> Field:
 
 
 def add_noise(pixels: Field, look: Look, rng: np.random.Generator) -> Field:
-    """Rician noise; the signal-to-noise ratio is that of muscle."""
-    sigma = np.float32(max(look.palette[Tissue.MUSCLE], 12) / look.snr)
+    """Rician noise."""
+    sigma = np.float32(look.noise)
     real = pixels + sigma * rng.standard_normal(pixels.shape, np.float32)
     imaginary = sigma * rng.standard_normal(pixels.shape, np.float32)
     return np.asarray(np.sqrt(real * real + imaginary * imaginary), np.float32)

@@ -1,6 +1,7 @@
 """`generate`: one synthetic MR stack with its truth, from a seed."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +32,7 @@ from ml.phantom.scenes import SCENES
 from ml.phantom.vendors import Header, draw_header, identity_free
 
 Mask = npt.NDArray[np.uint8]
+Protocol = Callable[[Acquisition, Look], tuple[Acquisition, Look]]
 SUB_SLICES = 3
 
 
@@ -95,7 +97,7 @@ def _paint_hips(
         hip, severity = anatomy.hips[side], severities[side]
         fluid = draw_fluid((anatomy.seed, 41, index), severity.synovitis)
         level = look.palette[Tissue.MARROW]
-        lesions = draw_oedema((anatomy.seed, 42, index), hip, severity.bme, level, look.brightest)
+        lesions = draw_oedema((anatomy.seed, 42, index), hip, severity.bme, level, look.brightest, look.noise)
         paint_hip(canvas, fine, hip, anatomy, fluid, lesions, marrow)
         thickness[side] = fluid.thickness_mm
     return thickness
@@ -179,6 +181,7 @@ def generate(
     target: str | None = None,
     style: str | None = None,
     n_slices: int | None = None,
+    protocol: Protocol | None = None,
 ) -> Phantom:
     """A synthetic MRI of the hips with its truth, or one without hips.
 
@@ -204,6 +207,8 @@ def generate(
         Where not given 70 % fat-suppressed as seen in practice, 30 % strongly randomised (lesions stay brighter than marrow).
     n_slices : int, optional
         Number of slices; 14 to 30 where not given.
+    protocol : function of the drawn geometry and look, optional
+        Gives those that are used instead: the same person under another protocol, or with another fault.
 
     Returns
     -------
@@ -219,6 +224,8 @@ def generate(
     rng = np.random.default_rng([seed, 13, visit])
     acquisition = draw_acquisition(rng, anatomy, plane, target, n_slices)
     look = draw_look(rng, style if style is not None else ("stir" if rng.random() < 0.7 else "random"))
+    if protocol is not None:
+        acquisition, look = protocol(acquisition, look)
     if not hips:
         scene = scene if scene is not None else str(rng.choice(list(SCENES)))
         if scene not in SCENES:

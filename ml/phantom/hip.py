@@ -13,7 +13,9 @@ from ml.phantom.lesions import Fluid, Oedema
 from ml.phantom.shapes import Points, capsule, ellipsoid, rotation, union
 
 COARSE_MM = 2.2
-PHYSIOLOGICAL_MM = 1.5  # a film of fluid up to this thickness is normal and not labelled
+PHYSIOLOGICAL_MM = 2.0  # fluid up to this thickness is physiological (effusion grade 0) and not labelled
+MOST_FILM_MM = 1.3  # of a joint without effusion
+LABEL_FROM_MM = 1.0  # of an effusion: where it runs out, what is thinner is not outlined
 
 
 @dataclass(frozen=True)
@@ -159,7 +161,7 @@ def fluid_thickness(points: Points, grid: Grid, hip: Hip, fluid: Fluid) -> Field
     fall = np.clip((end - along) / np.float32(0.35 * r), 0, 1)
     wobble = 1 + grid.noise(fluid.rng(), 14) * np.float32(0.22)
     profile = np.sqrt(rise * fall) * np.minimum(around / radius, 1)
-    most = np.inf if fluid.thickness_mm > PHYSIOLOGICAL_MM else 0.9 * PHYSIOLOGICAL_MM
+    most = np.inf if fluid.thickness_mm > PHYSIOLOGICAL_MM else MOST_FILM_MM
     return np.asarray(np.clip(fluid.thickness_mm * profile * wobble, 0, most), np.float32)
 
 

@@ -8,10 +8,11 @@ from ml.labels import LABELS
 from ml.phantom.anatomy import Anatomy, Hip, Tissue
 from ml.phantom.canvas import Canvas
 from ml.phantom.grid import Box, Field, Grid
-from ml.phantom.hip import PHYSIOLOGICAL_MM, HipShapes, LesionShape, hip_box, hip_shapes, lesion_shape
+from ml.phantom.hip import LABEL_FROM_MM, PHYSIOLOGICAL_MM, HipShapes, LesionShape, hip_box, hip_shapes, lesion_shape
 from ml.phantom.lesions import Fluid, Oedema
 from ml.phantom.shapes import coverage
 
+MIN_WIDENED_MM = 1.8  # a joint space that fluid has widened; a film is thinner
 LABEL = {name: index for index, name in enumerate(LABELS)}
 
 
@@ -78,9 +79,11 @@ def _paint_space(slab: Canvas, shapes: HipShapes, hip: Hip, fluid: Fluid, femur:
     space = np.float32(hip.joint_space)
     in_cup = shapes.at(slab.grid, "in_cup")
     slab.fill(slab.whole, np.maximum(head - space, in_cup), Tissue.CARTILAGE)
-    width = max(hip.film, fluid.in_space * hip.joint_space)
+    width = fluid.in_space * hip.joint_space
+    if width < MIN_WIDENED_MM:
+        width = hip.film
     film = np.maximum(np.abs(head - space / 2) - np.float32(width / 2), in_cup)
-    if width <= PHYSIOLOGICAL_MM:
+    if width == hip.film:
         slab.fill(slab.whole, film, Tissue.FLUID)
         return
     share = coverage(np.maximum(film, np.maximum(-femur, -pelvis)), slab.edge_mm)
@@ -96,14 +99,20 @@ def _paint_fluid(slab: Canvas, shapes: HipShapes, fluid: Fluid, femur: Field, pe
         return
     layer = np.maximum(np.maximum(femur - thickness, -femur), -pelvis)
     layer[~wet] = 9
-    rim = np.maximum(np.abs(femur - thickness) - np.float32(1.1), np.float32(0.5) - femur)
+    lined = thickness + np.float32(fluid.lining_mm)
+    rim = np.maximum(np.abs(femur - lined) - np.float32(1.1), np.float32(0.5) - femur)
     rim[~wet | (pelvis < 0)] = 9
     slab.fill(slab.whole, rim, Tissue.TENDON)
+    if fluid.lining_mm:
+        lining = np.maximum(np.maximum(femur - lined, -femur), -pelvis)
+        lining[~wet] = 9
+        slab.fill(slab.whole, lining, Tissue.FLUID, slab.palette[Tissue.FLUID] * fluid.lining)
     shade = slab.palette[Tissue.SYNOVITIS] * shapes.at(slab.grid, "fluid_shade")
     share = coverage(layer, slab.edge_mm)
     slab.paint(slab.whole, share, Tissue.SYNOVITIS if fluid.thickness_mm > PHYSIOLOGICAL_MM else Tissue.FLUID, shade)
-    thick = np.clip((thickness - np.float32(PHYSIOLOGICAL_MM)) * 4 + 0.5, 0, 1)
-    slab.label(slab.whole, LABEL["synovitis"], share * thick)
+    thick = np.clip((thickness - np.float32(LABEL_FROM_MM)) * 4 + 0.5, 0, 1)
+    if fluid.thickness_mm > PHYSIOLOGICAL_MM:
+        slab.label(slab.whole, LABEL["synovitis"], share * thick)
 
 
 def _paint_oedema(slab: Canvas, blob: LesionShape, core: Field, marrow: Field, layer: Box) -> None:

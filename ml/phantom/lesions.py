@@ -8,6 +8,8 @@ import numpy.typing as npt
 from ml.phantom.anatomy import SIDES, Hip, Vec
 
 INVOLVEMENTS = ("normal", "right", "left", "both")
+LEAST_EFFUSION_MM = 2.8  # a thinner one could not be told from the film and lining of a healthy joint
+FAINTEST = 1.4  # oedema over fatty marrow; islands of red marrow are fainter
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Fluid:
     """Joint fluid: greatest thickness in mm and how it spreads over the recesses (weights 0 … 1).
 
     `in_space` is the share of the joint space between head and cup that fluid fills; 0 leaves the film alone.
+    `lining_mm` is the synovial lining outside the fluid, as bright as `lining` of it; every joint may have one.
     """
 
     thickness_mm: float
@@ -57,6 +60,8 @@ class Fluid:
     stop: float
     patchy: float
     in_space: float
+    lining_mm: float
+    lining: float
     key: tuple[int, ...]
 
     def rng(self) -> np.random.Generator:
@@ -99,15 +104,15 @@ def _pelvic_site(rng: np.random.Generator, hip: Hip, radius: float) -> Vec:
     return np.asarray(toward / np.linalg.norm(toward) * (r + hip.cortex + 0.4 * radius))
 
 
-def _brightness(marrow: float, brightest: float, step: float) -> float:
-    """Intensity of oedema: from a quarter above marrow to the brightest; on T1, where oedema is dark, down to that."""
+def _brightness(marrow: float, brightest: float, step: float, noise: float) -> float:
+    """Intensity of oedema: from what stands out of red marrow and noise up to the brightest; on T1 it is dark, down to that."""
     if brightest < marrow:
         return marrow + (brightest - marrow) * (0.3 + 0.7 * step)
-    low = marrow * 1.25
+    low = marrow * FAINTEST + 2.5 * noise
     return low + max(brightest - low, 0.3 * marrow) * step
 
 
-def draw_oedema(key: tuple[int, ...], hip: Hip, severity: float, marrow: float, brightest: float) -> list[Oedema]:
+def draw_oedema(key: tuple[int, ...], hip: Hip, severity: float, marrow: float, brightest: float, noise: float) -> list[Oedema]:
     """The blobs of one hip: sites and shapes belong to the person, size and brightness follow severity."""
     if severity <= 0:
         return []
@@ -128,7 +133,7 @@ def draw_oedema(key: tuple[int, ...], hip: Hip, severity: float, marrow: float, 
         radius = float(least + (most - least) * u**1.1)
         site = (_femoral_site if femoral else _pelvic_site)(rng, hip, 0.5 * (least + most))
         step = float(np.clip(contrast + rng.normal(0, 0.12) + 0.15 * (severity - 0.5), 0, 1))
-        value = _brightness(marrow, brightest, step)
+        value = _brightness(marrow, brightest, step, noise)
         if u > 0 or index == 0:
             blobs.append(Oedema(site, radius, aspect, turn, min(edge, radius), value, femoral, (*key, index)))
     return blobs
@@ -138,7 +143,7 @@ def draw_fluid(key: tuple[int, ...], severity: float) -> Fluid:
     """The fluid of one hip: a physiological film at severity 0, up to 10 mm at 1."""
     rng = np.random.default_rng(key)
     normal, most = rng.uniform(0.3, 1.3), rng.uniform(5, 10)
-    thickness = normal if severity <= 0 else 1.9 + (most - 1.9) * severity
+    thickness = normal if severity <= 0 else LEAST_EFFUSION_MM + (most - LEAST_EFFUSION_MM) * severity
     weights: npt.NDArray[np.float64] = rng.uniform(0.1, 1, 4)
     weights[int(rng.integers(4))] = 1
     return Fluid(
@@ -150,6 +155,8 @@ def draw_fluid(key: tuple[int, ...], severity: float) -> Fluid:
         start=float(rng.uniform(0.0, 0.5)),
         stop=float(rng.uniform(0.72, 1.0)),
         patchy=float(rng.uniform(0.02, 0.15)),
-        in_space=float(rng.uniform(0.4, 0.85) if thickness > 4 and rng.random() < 0.5 else 0),
+        in_space=float(rng.uniform(0.5, 0.9) if thickness > 4 and rng.random() < 0.5 else 0),
+        lining_mm=float(rng.uniform(0.2, 0.9) if rng.random() < 0.6 else 0),
+        lining=float(rng.uniform(0.45, 0.95)),
         key=key,
     )

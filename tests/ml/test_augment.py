@@ -13,11 +13,11 @@ from tests.ml.toys import make_stack
 STACKS = [make_stack(seed) for seed in range(3)]
 
 
-def batch(seed=0, settings=None):
-    arrays = draw(STACKS, np.random.default_rng(seed), 3, 2)
-    images, masks, tissues = (torch.from_numpy(array) for array in arrays)
+def batch(seed=0, settings=None, has_tissues=None):
+    drawn = draw(STACKS, np.random.default_rng(seed), 3, 2)
+    images, masks, tissues = (torch.from_numpy(array) for array in (drawn.images, drawn.masks, drawn.tissues))
     rng = torch.Generator().manual_seed(seed)
-    return augment.augment(images, masks, tissues, 2, rng, settings or augment.Settings())[:2]
+    return augment.augment(images, masks, tissues, 2, rng, settings or augment.Settings(), has_tissues)[:2]
 
 
 def test_shapes_ranges_and_labels():
@@ -70,3 +70,13 @@ def test_without_random_change_the_middle_of_the_canvas_comes_out():
     )
     np.testing.assert_array_equal(targets[:, 1].bool().numpy(), (stack.masks[:, 28:-28, 28:-28] & 2) > 0)
     assert inputs.shape == (12, 1, 128, 160)
+
+
+def test_hips_without_known_tissues_keep_their_contrast():
+    """Only the first hip's tissues are known: the two others are as if nothing were retuned."""
+    some = batch(settings=augment.Settings(), has_tissues=torch.tensor([True, False, False]))[0]
+    every = batch(settings=augment.Settings())[0]
+    assert torch.equal(some[:2], every[:2])
+    assert not torch.equal(some[2:], every[2:])
+    none = batch(settings=augment.Settings(), has_tissues=torch.zeros(3, dtype=torch.bool))[0]
+    assert torch.equal(none, batch(settings=augment.Settings(retune=False))[0])

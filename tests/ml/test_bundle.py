@@ -62,7 +62,7 @@ def test_settings_of_another_network_are_refused(copy):
     description = json.loads((copy / "bundle.json").read_text())
     description["unet"]["settings"]["base"] += 4
     (copy / "bundle.json").write_text(json.dumps(description))
-    with pytest.raises(bundle.BundleError, match="does not fit"):
+    with pytest.raises(bundle.BundleError, match="do not fit"):
         bundle.load(copy)
 
 
@@ -89,3 +89,17 @@ def test_sealing_again_changes_the_hash_with_the_files_alone(copy):
     (copy / "hips.json").write_text((copy / "hips.json").read_text() + "\n")
     assert bundle.seal(copy) != first
     assert bundle.load(copy).sha256 == bundle.bundle_hash(bundle.describe(copy))
+
+
+@pytest.mark.parametrize("chosen", [{"base": 4096}, {"base": 4096, "levels": 8}, {"base": 8}])
+@pytest.mark.parametrize("is_empty", [True, False])
+def test_settings_far_larger_than_the_weights_are_refused_before_memory_is_taken(chosen, is_empty):
+    state = {} if is_empty else UNet(base=4).state_dict()
+    with pytest.raises(bundle.BundleError, match="do not fit a unet"):
+        bundle.unet_of(state, chosen)
+
+
+def test_settings_that_no_network_has_are_refused():
+    for settings in ({"widths": 3}, {"base": "many"}):
+        with pytest.raises(bundle.BundleError, match="there is no unet"):
+            bundle.unet_of({}, settings)

@@ -1,5 +1,7 @@
 """The crop is where the head is, looks like a right hip, and goes back to where it came from."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -89,3 +91,28 @@ def test_a_side_that_is_none_is_refused():
     volume = make_volume(np.zeros((5, 20, 20)))
     with pytest.raises(ValueError, match="'right' or 'left'"):
         crops.extract(volume, (0.0, 0.0, 0.0), "middle")
+
+
+@pytest.mark.parametrize("shear", [0.0, 0.4])
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_outside_the_window_there_is_nothing(side, shear):
+    plain = make_volume(np.zeros((5, 150, 300)), (4.0, 0.9, 1.1))
+    affine = plain.affine.copy()
+    affine[:3, 0] += (shear, 0.0, 2 * shear)
+    volume = replace(plain, affine=affine)
+    centre_mm = tuple(volume.to_lps((2, 20, 250)))  # the crop reaches beyond the image
+    planes = np.random.default_rng(0).random((4, 5, crops.CROP_ROWS, crops.CROP_COLUMNS), np.float32)
+    rows, columns = crops.window(volume, centre_mm, side)
+    whole, part = np.zeros((4, *volume.pixels.shape), np.float32), crops.restore_window(planes, volume, centre_mm, side)
+    for index in range(5):  # each slice by itself, as if it were the whole stack
+        one = replace(volume, pixels=volume.pixels[:1], affine=_from_slice(affine, index), sources=volume.sources[:1])
+        whole[:, index] = crops.restore(planes[:, [index]], one, centre_mm, side)[:, 0]
+    np.testing.assert_allclose(part, whole[:, :, rows, columns], atol=1e-6)
+    whole[:, :, rows, columns] = 0
+    assert not whole.any()
+
+
+def _from_slice(affine, index):
+    moved = affine.copy()
+    moved[:3, 3] += index * affine[:3, 0]
+    return moved

@@ -55,9 +55,21 @@ def test_what_was_kept_is_read_again(tmp_path, monkeypatch):
 def test_a_draw_depends_on_its_generator_alone():
     stacks = [make_stack(seed, 6) for seed in range(4)]
     first, again = (dataset.draw(stacks, np.random.default_rng(3), 2, 4) for _ in range(2))
-    for one, other in zip(first, again, strict=True):
-        assert one.shape == (8, *dataset.CANVAS)
-        np.testing.assert_array_equal(one, other)
+    assert first.indices == again.indices
+    assert len(set(first.indices)) == 2
+    for name in ("images", "masks", "tissues"):
+        assert getattr(first, name).shape == (8, *dataset.CANVAS)
+        np.testing.assert_array_equal(getattr(first, name), getattr(again, name))
+
+
+def test_neighbouring_slices_lie_in_their_order():
+    stack = make_stack(0, 12)
+    numbered = dataset.Stack(stack.images * 0 + np.arange(12, dtype=np.float16)[:, None, None], stack.masks, stack.tissues)
+    for seed in range(5):
+        drawn = dataset.draw([numbered], np.random.default_rng(seed), 1, 5, is_consecutive=True).images[:, 0, 0]
+        assert np.diff(drawn).tolist() == [1, 1, 1, 1]
+    too_short = dataset.draw([numbered], np.random.default_rng(0), 1, 14, is_consecutive=True).images[:, 0, 0]
+    assert too_short.tolist() == [*range(12), 11, 11]
 
 
 def test_slices_with_a_head_are_drawn_more_often():

@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from ml import bundle as bundle_module
 from ml import labels, predict, tidy
-from ml.bundle import Bundle
+from ml.bundle import Bundle, folded
 from ml.hips import FoundHip
-from ml.networks.unet import UNet
+from ml.networks import NETWORKS, build
+from ml.phantom import generate
+from scoring.mri.unet_score import score_hip
 from tests.ml.toys import ball, make_volume
 
 CENTRES = {"right": (10, 70, 60), "left": (10, 70, 240)}
@@ -70,14 +73,56 @@ def test_the_batch_size_changes_nothing(volume, finder, batch):
     np.testing.assert_array_equal(predict.segment(volume, make_bundle(), batch=batch).mask, first)
 
 
-def test_the_network_gives_each_slice_its_own_answer(volume, finder):
+def seasoned(name):
+    """A network whose running statistics are those of crops, with logits spread around 0."""
     torch.manual_seed(1)
-    bundle = make_bundle(UNet(base=4).to(memory_format=torch.channels_last).eval())
+    network = build(name, base=4).train()
+    images = torch.randn(2, 1, 4, 64, 64) if network.takes_stack else torch.randn(8, 1, 64, 64)
+    for _ in range(3):
+        network(images * torch.rand(1) * 3)
+    network.shift_logits([2.5] * 4)
+    return folded(network.eval())
+
+
+@pytest.mark.parametrize("name", tuple(NETWORKS))
+def test_the_network_gives_each_slice_its_own_answer_whatever_the_batch(volume, finder, name):
+    bundle = make_bundle(seasoned(name))
     hips = predict.find(volume, bundle, {})
-    one, many = (predict.probabilities(volume, bundle, hips, None, batch) for batch in (1, 16))
+    one, few, many = (predict.probabilities(volume, bundle, hips, None, batch) for batch in (1, 3, 64))
     for side in CENTRES:
         assert one[side].shape == (4, 21, 128, 160)
-        np.testing.assert_allclose(one[side], many[side], atol=1e-6)
+        assert one[side].std() > 1e-3
+        np.testing.assert_allclose(few[side], one[side], atol=1e-5)
+        np.testing.assert_allclose(many[side], one[side], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", tuple(NETWORKS))
+def test_each_hip_has_the_same_answer_alone_and_beside_the_other(volume, finder, name):
+    bundle = make_bundle(seasoned(name))
+    hips = predict.find(volume, bundle, {})
+    both = predict.probabilities(volume, bundle, hips, None, 8)
+    for hip in hips:
+        alone = predict.probabilities(volume, bundle, [hip], "cpu", 8)
+        np.testing.assert_allclose(alone[hip.side], both[hip.side], atol=1e-5)
+
+
+def test_the_score_is_the_same_whatever_the_batch():
+    found = bundle_module.load()
+    phantom = generate(29_000, target="both", style="stir", n_slices=12)
+    boxes = {side: hip.centre_mm for side, hip in phantom.hips.items()}
+    volume, scores = phantom.volume, []
+    for batch in (1, 8, 64):
+        prediction = predict.segment(volume, found, boxes, batch=batch)
+        scores.append([score_hip(hip.mask, volume.pixels, volume.spacing_mm, hip.side).unet_score for hip in prediction.hips])
+    assert all(score > 0 for score in scores[0])
+    np.testing.assert_allclose(scores[1:], [scores[0]] * 2, rtol=0, atol=1e-6)
+
+
+def test_a_hip_of_which_no_slice_is_near_has_no_probabilities(volume):
+    hip = FoundHip("right", True, 0.9, (0.0, 1000.0, 0.0), 24.0, "")
+    planes = predict.probabilities(volume, make_bundle(), [hip], None, 8)
+    assert planes["right"].shape == (4, 21, 128, 160)
+    assert not planes["right"].any()
 
 
 def test_a_mirrored_body_has_mirrored_outlines(volume, monkeypatch):

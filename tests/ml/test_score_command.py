@@ -16,6 +16,7 @@ SHAPE, SPACING_MM = (21, 140, 300), (3.5, 0.9, 0.9)
 HIP_KEYS = {
     "side", "found", "confidence", "centre_mm", "radius_mm", "box", "unet_score", "bme_femoral", "bme_acetabular", "synovitis",
     "mean_per_slice", "lesion_ml", "n_role_slices", "n_assessable_slices", "coverage", "assessable_coverage", "slices", "refused",
+    "interval",
 }  # fmt: skip
 
 
@@ -71,12 +72,14 @@ def run(capsys, path, *options):
 def test_a_study_is_scored(stack, tmp_path, capsys):
     status, report, lines = run(capsys, save(dicom.classic(stack), tmp_path / "study"))
     assert (status, lines) == (0, [])
-    assert set(report) == {"product", "model", "series", "hips", "patient", "refused", "warnings"}
+    assert set(report) == {"product", "model", "series", "hips", "patient", "refused", "flags", "warnings"}
     assert report["series"] | {"why": "", "uid": ""} == {
         "uid": "", "plane": "coronal", "n_slices": 21, "spacing_mm": [3.5, 0.9, 0.9], "fat_suppressed": True, "why": "",
     }  # fmt: skip
+    assert all(flag["message"] in report["warnings"] and not flag["stops"] for flag in report["flags"])
     right, left = report["hips"]
     assert set(right) == set(left) == HIP_KEYS
+    assert right["interval"] is None
     assert right["side"] == "right"
     expected_mm = make_volume(np.zeros(SHAPE), SPACING_MM).to_lps(CENTRES["right"])
     np.testing.assert_allclose(right["centre_mm"], expected_mm, atol=0.01)
@@ -201,3 +204,19 @@ def test_a_report_that_cannot_be_written_is_said_plainly(tmp_path, capsys):
     status = score_command.command([str(tmp_path), "--json", str(tmp_path / "no" / "report.json")])
     assert status == 1
     assert "can't be written" in capsys.readouterr().err
+
+
+def test_an_interval_needs_a_calibrated_bundle(stack, tmp_path, capsys):
+    folder = save(dicom.classic(stack), tmp_path / "study")
+    assert score_command.command([str(folder), "--interval"]) == 1
+    assert "python -m ml interval" in capsys.readouterr().err
+
+
+def test_pictures_too_poor_are_not_scored_and_say_why(stack, tmp_path, capsys):
+    n = SHAPE[2] // 2
+    half = dicom.Stack(stack.pixels[:, :, 58 : 58 + n].copy(), SPACING_MM, (-120.0 + 58 * 0.9, -30.0, 80.0))
+    status, report, lines = run(capsys, save(dicom.classic(half), tmp_path / "half"))
+    right = report["hips"][0]
+    assert (status, right["unet_score"], right["refused"]["code"]) == (2, None, "quality_cut_off")
+    assert [flag["stops"] for flag in report["flags"] if flag["code"] == "cut_off" and flag["side"] == "right"] == [True]
+    assert lines

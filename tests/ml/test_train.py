@@ -1,101 +1,246 @@
-"""Training runs from the command to a bundle, resumes, and never trains through a NaN."""
+"""Training runs from the command to a bundle, resumes bit for bit, stops when it should, and trains through no NaN."""
 
+import json
 import math
 
 import numpy as np
 import pytest
 import torch
 
-from ml import bundle, dataset, train
+from ml import batches, bundle, dataset, folds, train
+from ml.batches import Example
+from ml.datasets import format as data_format
+from ml.labels import LABELS
+from ml.networks import NETWORKS
+from ml.precision import PrecisionError
 from tests.ml.toys import make_stack
 
-ARGUMENTS = ["--phantoms", "3", "--seed", "5", "--base", "4", "--threads", "1", "--workers", "0"]
+ARGUMENTS = ["--phantoms", "3", "--seed", "5", "--base", "4", "--threads", "1", "--workers", "0", "--hips", "2", "--slices", "1"]
 
 
 @pytest.fixture
 def toy_data(monkeypatch):
-    """Toy stacks instead of synthetic patients, and a small batch."""
+    """Toy stacks instead of synthetic patients."""
     monkeypatch.setattr(dataset, "prepare", lambda *_: None)
     monkeypatch.setattr(dataset, "read", lambda seeds, _: [make_stack(seed, 4) for seed in list(seeds)[:3]])
-    monkeypatch.setattr(train, "N_STACKS", 2)
-    monkeypatch.setattr(train, "N_SLICES", 1)
 
 
-def run(out, n_steps):
-    return train.command([*ARGUMENTS, "--steps", str(n_steps), "--out", str(out), "--data", "unused"])
+def run(out, n_steps, *more):
+    return train.command([*ARGUMENTS, "--steps", str(n_steps), "--out", str(out), "--data", "unused", *more])
 
 
 def plan(**changes):
     values = {
-        "phantoms": 3, "seed": 5, "base": 4, "steps": 10, "minutes": math.inf, "learning_rate": 1e-3,
-        "bf16": False, "threads": 1, "workers": 0,
+        "steps": 6, "seed": 5, "base": 4, "learning_rate": 1e-3, "n_hips": 2, "n_slices": 1, "workers": 0, "n_checks": 3,
     }  # fmt: skip
     return train.Plan(**(values | changes))
+
+
+def material(n_hips=3, labels=LABELS, has_tissues=True):
+    hips = [Example(make_stack(seed, 4), labels, has_tissues) for seed in range(n_hips)]
+    return train.Material(hips, hips[:1], {"name": "toys", "fingerprint": "0"})
+
+
+def weights(state):
+    return [value.clone() for part in (state.network, state.average) for value in part.state_dict().values()]
 
 
 def test_the_command_writes_a_bundle_that_names_it(toy_data, tmp_path):
     assert run(tmp_path, 2) == 0
     description = bundle.describe(tmp_path)
-    command = description["unet"]["command"]
-    assert command.startswith("python -m ml train --phantoms 3 --seed 5 --base 4")
-    assert description["unet"]["metrics"]["steps"] == 2
-    assert set(description["unet"]["metrics"]["validation"]) == {"femur", "femoral_head", "bme", "synovitis"}
+    assert description["unet"]["command"].startswith("python -m ml train --phantoms 3 --seed 5 --base 4")
+    metrics = description["unet"]["metrics"]
+    assert metrics["steps"] == 2
+    assert set(metrics["validation"]) == {*LABELS, "lesion"}
+    assert set(metrics["calibration"]) == {"bme", "synovitis"}
     assert set(description["files"]) == {"unet.safetensors"}
     network = bundle.load_unet(tmp_path, description)
     assert torch.isfinite(network(torch.zeros(1, 1, 128, 160))).all()
 
 
+def test_a_run_says_where_it_comes_from(toy_data, tmp_path):
+    run(tmp_path, 2)
+    notes = json.loads((tmp_path / train.MANIFEST).read_text())
+    assert notes["state"] == "done"
+    assert notes["steps"] == 2
+    assert {"torch", "numpy", "python"} <= set(notes["versions"])
+    assert notes["data"]["n_training_hips"] == 3
+    assert notes["plan"]["loss"] == "regional"
+    assert notes["plan"]["minutes"] is None
+    assert notes["precision"] == "fp32"
+    assert notes["device"]
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_a_second_run_goes_on_from_the_weights_of_a_first_and_names_both(toy_data, tmp_path):
     run(tmp_path / "one", 2)
-    train.command([*ARGUMENTS, "--steps", "1", "--start", str(tmp_path / "one"), "--out", str(tmp_path / "two"), "--data", "-"])
+    run(tmp_path / "two", 1, "--start", str(tmp_path / "one"))
     command = bundle.describe(tmp_path / "two")["unet"]["command"]
     assert command.count("python -m ml train") == 2
     assert " && " in command
     first, second = (bundle.load_unet(tmp_path / name, bundle.describe(tmp_path / name)) for name in ("one", "two"))
-    fresh = train._start(plan(seed=99), tmp_path / "three").network
+    fresh = train.start(plan(seed=99), tmp_path).network
     kernels = [network.encoder[4][0].weight.detach() for network in (first, second, fresh)]
     assert (kernels[1] - kernels[0]).abs().mean() < 0.2 * (kernels[2] - kernels[0]).abs().mean()
 
 
-def test_the_same_seed_gives_the_same_weights(toy_data, tmp_path):
-    for name in ("one", "two"):
-        run(tmp_path / name, 2)
-    hashes = {bundle.describe(tmp_path / name)["files"]["unet.safetensors"] for name in ("one", "two")}
-    assert len(hashes) == 1
+@pytest.mark.parametrize("network", ["unet", "unet_pointrend", "unet3d"])
+def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(network, tmp_path, monkeypatch):
+    """Interrupted at step 3, after the checkpoint of step 2; networks that draw at random included."""
+    wanted = plan(network=network, n_slices=2, loss="small-lesions", patience=9, rows=64, columns=96)
+    whole = train.train(wanted, material(), tmp_path / "whole", "command")
+    real_step = train.step
+
+    def interrupted(state, *rest):
+        if state.step == 3:
+            raise KeyboardInterrupt
+        real_step(state, *rest)
+
+    monkeypatch.setattr(train, "step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train.train(wanted, material(), tmp_path / "parts", "command")
+    monkeypatch.setattr(train, "step", real_step)
+    again = train.train(wanted, material(), tmp_path / "parts", "command")
+    assert json.loads((tmp_path / "parts" / train.MANIFEST).read_text())["resumed_at_step"] == 2
+    assert all(torch.equal(a, b) for a, b in zip(weights(whole), weights(again), strict=True))
+    whole_log, parts_log = ((tmp_path / name / "log.jsonl").read_text().splitlines() for name in ("whole", "parts"))
+    steps = [[json.loads(line)["step"] for line in log] for log in (whole_log, parts_log)]
+    assert steps[0] == steps[1]
 
 
-def test_a_run_goes_on_from_its_checkpoint(toy_data, tmp_path):
-    first = train.train(plan(), tmp_path, tmp_path, "command")
-    train._save_checkpoint(first, plan(), tmp_path)
-    again = train._start(plan(), tmp_path)
-    assert again.step == 10
-    for name, value in first.average.state_dict().items():
-        torch.testing.assert_close(again.average.state_dict()[name], value)
+def test_the_same_seed_gives_the_same_weights_also_with_a_worker(tmp_path):
+    first, again = (train.train(plan(steps=2, workers=n), material(), tmp_path / str(n), "c") for n in (0, 1))
+    assert all(torch.equal(a, b) for a, b in zip(weights(first), weights(again), strict=True))
 
 
-def test_a_checkpoint_of_another_plan_is_refused(toy_data, tmp_path):
-    train._save_checkpoint(train._start(plan(), tmp_path), plan(), tmp_path)
+def test_a_checkpoint_of_another_plan_is_refused(tmp_path):
+    train.train(plan(steps=2), material(), tmp_path, "command")
     with pytest.raises(train.TrainingError, match="belongs to another plan"):
-        train._start(plan(seed=6), tmp_path)
+        train.start(plan(steps=2, seed=6), tmp_path)
 
 
-def test_a_loss_that_is_not_finite_ends_the_run(tmp_path):
-    state = train._start(plan(), tmp_path)
-    images = torch.full((2, 1, 128, 160), float("nan"))
-    before = [value.clone() for value in state.network.parameters()]
-    with pytest.raises(train.TrainingError, match="loss is nan at step 0"):
-        train._step(state, plan(), images, torch.zeros(2, 7, 128, 160))
-    assert all(torch.equal(a, b) for a, b in zip(before, state.network.parameters(), strict=True))
+def test_a_loss_that_is_not_finite_ends_the_run_before_it_reaches_the_weights(tmp_path):
+    state = train.start(plan(), tmp_path)
+    before = weights(state)
+    parameters = [value.clone() for value in state.network.parameters()]
+    batch = batches.Batch(
+        torch.full((2, 1, 128, 160), math.nan), torch.zeros(2, 4, 128, 160), torch.zeros(2, 3, 128, 160), torch.ones(2, 4)
+    )
+    with pytest.raises(train.TrainingError, match="is nan at step 0"):
+        train.step(state, plan(), batch, True)
+    assert all(torch.equal(a, b) for a, b in zip(parameters, state.network.parameters(), strict=True))
+    kept = [value for name, value in state.average.state_dict().items() if "running" not in name]
+    assert all(torch.isfinite(value).all() for value in kept)
+    assert len(before) > 0
+
+
+def test_nothing_of_a_run_with_nan_is_kept(tmp_path, monkeypatch):
+    real = batches.Batches.__getitem__
+
+    def broken(self, step):
+        batch = real(self, step)
+        return batch._replace(images=batch.images * math.nan) if step == 4 else batch
+
+    monkeypatch.setattr(batches.Batches, "__getitem__", broken)
+    with pytest.raises(train.TrainingError, match="step 4"):
+        train.train(plan(), material(), tmp_path, "command")
+    kept = torch.load(tmp_path / train.CHECKPOINT, weights_only=True)
+    assert kept["step"] == 4
+    assert all(torch.isfinite(value).all() for part in ("network", "average") for value in kept[part].values())
+
+
+def test_a_run_that_no_longer_improves_stops_and_gives_its_best_weights(tmp_path, monkeypatch):
+    scores = iter([0.5, 0.6, 0.4, 0.3, 0.9, 0.9])
+    monkeypatch.setattr(train, "validate", lambda state, _: {"lesion": next(scores)})
+    kept = {}
+    state = train.train(
+        plan(n_checks=6, patience=2), material(), tmp_path, "c",
+        keep=lambda state, _: kept.setdefault(state.step, weights(state)),
+    )  # fmt: skip
+    assert state.step == 4
+    best = kept[2][len(kept[2]) // 2 :]
+    assert all(torch.equal(a, b) for a, b in zip(best, state.average.state_dict().values(), strict=True))
+    assert json.loads((tmp_path / train.MANIFEST).read_text())["is_stopped_early"]
 
 
 def test_the_learning_rate_rises_and_falls_to_nothing():
     run_plan = plan(steps=1000, learning_rate=1.0)
-    rates = [train.learning_rate(run_plan, step, 0.0) for step in range(1001)]
+    rates = [train.learning_rate(run_plan, step, step / 1000) for step in range(1001)]
     assert rates[0] < 0.01
     assert max(rates) == pytest.approx(0.95, abs=0.05)
     assert rates[-1] == pytest.approx(0)
     assert all(np.diff(rates[200:]) < 0)
-    assert train.learning_rate(plan(minutes=10.0), 0, 600.0) == pytest.approx(0)
+
+
+def test_the_clock_ends_a_run(tmp_path):
+    state = train.train(plan(steps=100_000, minutes=1 / 60), material(), tmp_path, "command")
+    assert 1 <= state.step < 1000
+    assert state.seconds >= 1
+
+
+def test_a_data_set_with_one_label_trains_and_no_patient_is_on_both_sides(tmp_path):
+    folder = tmp_path / "data"
+    cases = [
+        data_format.write_case(
+            folder, patient=f"P{n}", visit="V1", side="right", labels=["bme"], stack=make_stack(n, 4),
+            positions_mm=np.zeros(4), volumes_ml={"bme": 1.0}, spacing_mm=(4, 1, 1), source="nifti",
+        )
+        for n in range(4)
+    ]  # fmt: skip
+    data = data_format.write(folder, "toys", "test", cases)
+    arguments = ["--dataset", str(folder), "--steps", "2", "--base", "4", "--workers", "0", "--hips", "2", "--slices", "1"]
+    assert train.command([*arguments, "--network", "unetpp", "--loss", "small-lesions", "--out", str(tmp_path / "out")]) == 0
+    notes = json.loads((tmp_path / "out" / train.MANIFEST).read_text())
+    assert notes["data"] == {"name": "toys", "fingerprint": data.fingerprint, "n_training_hips": 3, "n_validation_hips": 1}
+    split = train.from_data_set(data, 1, 0.5)
+    assert len(split.training) + len(split.validation) == 4
+    assert folds.hold_out(folds.strata(data.cases), 0.5, 1) < {case.patient for case in cases}
+
+
+def test_a_loss_that_needs_all_labels_refuses_others(tmp_path):
+    with pytest.raises(train.TrainingError, match="all labels annotated"):
+        train.train(plan(loss="regional"), material(labels=("bme",)), tmp_path, "command")
+    with pytest.raises(train.TrainingError, match="phantoms only"):
+        train.train(plan(has_extra=True), material(has_tissues=False), tmp_path, "command")
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_every_network_takes_a_step_in_half_precision(network, tmp_path):
+    """Networks of whole stacks stay in float32 on a CPU, where PyTorch's half precision gives wrong gradients."""
+    takes_stack = NETWORKS[network].takes_stack
+    precision = "auto" if takes_stack else "bf16"
+    if takes_stack:
+        with pytest.raises(PrecisionError, match="fp32"):
+            train.start(plan(network=network, precision="bf16"), tmp_path)
+    state = train.train(
+        plan(steps=1, network=network, n_slices=2, precision=precision, has_extra=True, n_checks=1, rows=64),
+        material(),
+        tmp_path,
+        "c",
+    )
+    assert state.precision == ("fp32" if NETWORKS[network].takes_stack else "bf16")
+    assert all(torch.isfinite(value).all() for value in state.average.state_dict().values())
+
+
+def test_a_window_of_each_crop_keeps_image_and_labels_together(tmp_path):
+    """The window of a batch is a part of the whole crops of the same step, one place a hip."""
+    hips = [Example(make_stack(seed, 4)) for seed in range(3)]
+    whole = batches.Batches(hips, 5, 10, 2, 3)[4]
+    part = batches.Batches(hips, 5, 10, 2, 3, window=(64, 96))[4]
+    assert part.images.shape == (6, 1, 64, 96)
+    places = []
+    for index in range(6):
+        found = [
+            (top, left)
+            for top in range(65) for left in range(65)
+            if torch.equal(whole.images[index, 0, top : top + 64, left : left + 96], part.images[index, 0])
+        ]  # fmt: skip
+        (top, left) = found[0]
+        assert torch.equal(whole.targets[index, :, top : top + 64, left : left + 96], part.targets[index])
+        places.append((top, left))
+    assert places[0] == places[1] == places[2] != places[3] == places[4] == places[5]
+    with pytest.raises(train.TrainingError, match="multiples of 32"):
+        train.train(plan(rows=100), material(), tmp_path, "command")
 
 
 def test_patients_of_validation_and_test_cannot_be_trained_on(capsys):

@@ -92,7 +92,7 @@ def paint_cavity(scene: Scene, build: Build, skin: Field, rng: Rng) -> None:
     paint_bowel(scene, build, rng)
     paint_psoas(scene, build, rng)
     centre = np.array([rng.normal(0, 5), rng.uniform(-30, -5), rng.uniform(-8, 25)])
-    radii = np.array([rng.uniform(22, inner - 6), rng.uniform(20, 40), rng.uniform(9, 38)])
+    radii = np.array([rng.uniform(min(22, inner - 7), inner - 6), rng.uniform(20, 40), rng.uniform(9, 38)])
     paint_ellipsoid(scene, centre, radii, Tissue.ORGAN_WALL)
     paint_ellipsoid(scene, centre, radii - rng.uniform(2.5, 6), Tissue.BLADDER)
     below = centre + np.array([rng.normal(0, 4), rng.uniform(5, 35), -radii[2] - rng.uniform(-12, 10)])

@@ -177,6 +177,47 @@ def test_repeats_told_apart_by_a_tag_are_two_stacks():
     assert any("another one lies" in warning for warning in only.warnings)
 
 
+def test_repeats_told_apart_by_two_tags_together_are_as_many_stacks():
+    stack = build.random_stack((5, 12, 16))
+    datasets = []
+    for number, (b_value, time) in enumerate([(0, 1), (0, 2), (800, 1), (800, 2)]):
+        tags = {"DiffusionBValue": float(b_value), "TemporalPositionIdentifier": time}
+        for dataset in build.classic(stack, **tags):
+            dataset.SOPInstanceUID = f"{dataset.SOPInstanceUID}.{number}"
+            datasets.append(dataset)
+    study = read_datasets(build.named(datasets))
+    assert [series.n_slices for series in study.series] == [5, 5, 5, 5]
+    assert {series.frames[0].numbers["DiffusionBValue"] for series in study.series} == {0.0, 800.0}
+    assert all(series.warnings == () for series in study.series)
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        [{"EchoNumbers": 1}, {"EchoNumbers": 2}],
+        [{"EchoTime": 20}, {"EchoTime": 90}],
+        [{"ImageType": ["ORIGINAL", "PRIMARY", "M"]}, {"ImageType": ["ORIGINAL", "PRIMARY", "P"]}],
+        [{"ImageType": ["ORIGINAL", "PRIMARY", "M"]}, {"ImageType": ["DERIVED", "PRIMARY", "MIP"]}],
+        [{"ImageType": ["ORIGINAL", "PRIMARY", "M"]}, {"ImageType": ["DERIVED", "PRIMARY", "M"]}],
+        [{"DiffusionBValue": 0.0}, {"DiffusionBValue": 800.0}],
+        [{"TemporalPositionIdentifier": 1}, {"TemporalPositionIdentifier": 2}],
+        [{"TriggerTime": 0.0}, {"TriggerTime": 400.0}],
+        [{"InversionTime": 145}, {"InversionTime": 2200}],
+        [{"AcquisitionNumber": 1}, {"AcquisitionNumber": 2}],
+    ],
+)
+def test_one_series_of_two_kinds_is_two_stacks_whatever_order_the_files_have(tags):
+    stack = build.random_stack((5, 12, 16))
+    datasets = []
+    for number, values in enumerate(tags):
+        for dataset in build.classic(stack, **values):
+            dataset.SOPInstanceUID = f"{dataset.SOPInstanceUID}.{number}"
+            datasets.append(dataset)
+    for ordered in (datasets, datasets[::-1], datasets[::2] + datasets[1::2]):
+        study = read_datasets(build.named(ordered))
+        assert [(series.n_slices, series.warnings) for series in study.series] == [(5, ()), (5, ())]
+
+
 def test_another_series_is_taken_where_the_best_is_broken():
     broken = series("1", (14, 8, 8))
     choice = choose_series(study_of(broken[:5] + broken[6:], series("2", (12, 8, 8))))

@@ -12,18 +12,21 @@ from itertools import product
 
 import numpy as np
 import pytest
+from pydicom import dcmread
 from pydicom.encaps import encapsulate, get_frame
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
+    JPEGExtended12Bit,
     JPEGLSLossless,
     RLELossless,
 )
 
-from ml.dicom import UnscorableError, choose_series, limits, read_datasets, read_study
+from ml.dicom import RefusedFileError, UnscorableError, choose_series, limits, read_datasets, read_study
 from ml.dicom.codestream import declared_size
+from ml.dicom.look import look_at, window_of
 from tests.builders import dicom as build
 
 
@@ -290,3 +293,53 @@ def test_deeply_nested_sequences_end_as_a_refusal():
     whole = build.to_bytes(build.classic(build.random_stack((1, 8, 8)))[0])
     ((_, reason),) = read_datasets([("x", whole + item)]).refused
     assert "damaged" in reason
+
+
+@pytest.mark.parametrize("value", ["MOSAIC", "VFRAME"])
+def test_mosaics_are_refused_in_words(value):
+    dataset = build.classic(build.random_stack((1, 12, 16)), ImageType=["ORIGINAL", "PRIMARY", "M", value])[0]
+    assert refusal_of(dataset).startswith("is a mosaic")
+
+
+def test_jpeg_extended_with_12_bits_is_read(corpus):
+    """The corpus's one such frame, as an MR image; values at two places as pydicom's own tests have them from another decoder."""
+    other = dcmread(corpus / "non_mr" / "JPEG-lossy.dcm")
+    dataset = build.classic(build.random_stack((1, 8, 8)))[0]
+    dataset.Rows, dataset.Columns, dataset.BitsStored, dataset.HighBit = other.Rows, other.Columns, 12, 11
+    dataset["PixelData"].VR, dataset.PixelData = "OB", other.PixelData
+    dataset["PixelData"].is_undefined_length = True
+    study = read_datasets([("x", build.to_bytes(dataset, JPEGExtended12Bit))])
+    ((pixels, _),) = study.series[0].frames[0].source.read([None])
+    assert (pixels[420, 140], pixels[230, 120], pixels.max()) == (244, 95, 264)
+
+
+def test_a_damaged_frame_of_12_bits_is_a_refusal(corpus):
+    other = dcmread(corpus / "non_mr" / "JPEG-lossy.dcm")
+    dataset = build.classic(build.random_stack((1, 8, 8)))[0]
+    dataset.Rows, dataset.Columns, dataset.BitsStored, dataset.HighBit = other.Rows, other.Columns, 12, 11
+    frame = get_frame(other.PixelData, 0, number_of_frames=1)
+    dataset["PixelData"].VR, dataset.PixelData = "OB", encapsulate([frame[:120]])
+    dataset["PixelData"].is_undefined_length = True
+    study = read_datasets([("x", build.to_bytes(dataset, JPEGExtended12Bit))])
+    with pytest.raises(RefusedFileError, match="JPEG Extended"):
+        list(study.series[0].frames[0].source.read([None]))
+
+
+def test_the_look_at_an_image_has_its_range_and_leaves_padding_out():
+    stack = build.random_stack((1, 40, 48))
+    stack.pixels[0, :10] = 9999
+    dataset = build.classic(stack, PixelPaddingValue=9999, RescaleSlope=2, RescaleIntercept=-5)[0]
+    found = look_at(dataset)
+    sound = stack.pixels[0, 10:].astype(float) * 2 - 5
+    assert (found.low, found.high, found.is_inverted) == (sound.min(), sound.max(), False)
+    assert set(found.sample) <= set(sound.ravel())
+    low, high = window_of([found], (1, 99))
+    np.testing.assert_allclose([low, high], np.percentile(sound, (1, 99)), atol=200)
+
+
+def test_the_window_of_inverted_images_is_that_of_the_volume():
+    stack = build.random_stack((5, 40, 48))
+    study = read_datasets(build.named(build.classic(stack, PhotometricInterpretation="MONOCHROME1")))
+    volume = choose_series(study).volume
+    looks = [look_at(dataset) for dataset in build.classic(stack, PhotometricInterpretation="MONOCHROME1")]
+    np.testing.assert_allclose(window_of(looks, (1, 99)), np.percentile(volume.pixels, (1, 99)), atol=100)

@@ -1,0 +1,116 @@
+"""What all segmentation networks have in common: one way in, one way out, one loss, settings that build them again."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from ml.labels import LABELS
+
+RARE_LOGIT = -2.5  # an untrained network says what is true of most pixels: no label
+
+Criterion = Callable[[Tensor, Tensor], Tensor]
+Extra = Callable[[Tensor], Tensor]
+
+
+class Network(nn.Module):
+    """A network that gives each pixel of a crop four overlapping labels.
+
+    Attributes
+    ----------
+    name : key in `ml.networks.NETWORKS`
+    takes_stack : False for networks of single slices, images of shape (B, 1, H, W);
+        True for networks of whole stacks, images of shape (hip, 1, slice, H, W)
+    memory_format : the layout of weights and images that is fastest
+    settings : all that `ml.networks.build` needs to make the same network again
+    n_features : channels of what the head sees
+    multiple : rows and columns must be divisible by this
+    head : the last convolution; its output is the logits
+    """
+
+    name: ClassVar[str]
+    takes_stack: ClassVar[bool] = False
+    memory_format: ClassVar[torch.memory_format] = torch.channels_last
+    settings: dict[str, Any]
+    n_features: int
+    multiple: int
+    head: nn.Module
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits of the labels in the order of `ml.labels.LABELS`.
+
+        Parameters
+        ----------
+        images : float32, shape (B, 1, H, W) or (hip, 1, slice, H, W)
+            Normalised crops (`ml.crops.normalise`).
+
+        Returns
+        -------
+        float32, shape (B, 4, H, W) or (hip, 4, slice, H, W)
+        """
+        logits: Tensor = self.head(self.features(images))
+        return logits
+
+    def features(self, images: Tensor) -> Tensor:
+        """What the head sees, shape (B, n_features, H, W) or (hip, n_features, slice, H, W)."""
+        raise NotImplementedError
+
+    def loss(self, images: Tensor, targets: Tensor, criterion: Criterion, extra: Extra | None = None) -> Tensor:
+        """The loss of a batch, from one pass through the network.
+
+        Parameters
+        ----------
+        images, targets : float, shape (B, 1, H, W) and (B, 4, H, W), or (hip, 1 | 4, slice, H, W)
+        criterion : (logits, targets), each (B, 4, H, W) → scalar
+            It knows which labels are annotated. A stack's slices are given to it one after the other, hip by hip;
+            networks with several outputs call it several times, with the same B.
+        extra : features (B, n_features, H, W) → scalar, optional
+            A further loss, of something learnt beside the labels; added.
+        """
+        features = self.features(images)
+        loss = criterion(as_slices(self.head(features)), as_slices(targets))
+        return loss if extra is None else loss + extra(as_slices(features))
+
+    @torch.no_grad()
+    def shift_logits(self, shifts: Sequence[float]) -> None:
+        """Add a constant to each label's logits, for good: calibration writes into the weights."""
+        for layer in self.output_layers():
+            assert layer.bias is not None
+            layer.bias += torch.as_tensor(shifts, dtype=layer.bias.dtype, device=layer.bias.device)
+
+    def output_layers(self) -> "list[nn.Conv1d | nn.Conv2d | nn.Conv3d]":
+        """The convolutions that give logits."""
+        assert isinstance(self.head, nn.Conv2d | nn.Conv3d)
+        return [self.head]
+
+
+def as_slices(planes: Tensor) -> Tensor:
+    """(hip, C, slice, H, W) as (hip × slice, C, H, W); slices stay as they are."""
+    return planes.transpose(1, 2).flatten(0, 1) if planes.ndim == 5 else planes
+
+
+def label_head(n_features: int) -> nn.Conv2d:
+    """A 1 × 1 convolution to one logit a label that begins by saying "rare"."""
+    head = nn.Conv2d(n_features, len(LABELS), 1)
+    assert head.bias is not None
+    nn.init.constant_(head.bias, RARE_LOGIT)
+    return head
+
+
+class Convolution(nn.Sequential):
+    """A convolution, batch normalisation and, unless told otherwise, ReLU; the size stays, or is divided by the stride."""
+
+    def __init__(self, n_in: int, n_out: int, kernel: int = 3, stride: int = 1, relu: bool = True) -> None:
+        layers: list[nn.Module] = [
+            nn.Conv2d(n_in, n_out, kernel, stride=stride, padding=kernel // 2, bias=False),
+            nn.BatchNorm2d(n_out),
+        ]
+        super().__init__(*layers, *([nn.ReLU(inplace=True)] if relu else []))
+
+
+class DoubleConvolution(nn.Sequential):
+    """Twice a 3 × 3 convolution, batch normalisation and ReLU."""
+
+    def __init__(self, n_in: int, n_out: int) -> None:
+        super().__init__(*Convolution(n_in, n_out), *Convolution(n_out, n_out))

@@ -1,0 +1,186 @@
+"""A cross-validation from the command to its tables: once through, gone on with, one label only, and refusals."""
+
+import csv
+import fcntl
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from ml import bundle, crossval, train
+from ml.case_table import read_rows
+from ml.datasets import format as data_format
+from tests.ml.toys import make_stack
+
+SMALL = ["--steps", "2", "--base", "4", "--folds", "2", "--workers", "0", "--hips", "2", "--threads", "1", "--precision", "fp32"]
+
+
+def make_data(folder, labels=("femur", "femoral_head", "bme", "synovitis"), source="phantom", n_patients=4):
+    cases = [
+        data_format.write_case(
+            folder, patient=f"P{n}", visit="V1", side="right", labels=labels, stack=make_stack(n, 4), positions_mm=np.zeros(4),
+            volumes_ml=dict.fromkeys(labels, 1.0), spacing_mm=(4, 1, 1), source=source,
+        )
+        for n in range(n_patients)
+    ]  # fmt: skip
+    return data_format.write(folder, "toys", "test", cases)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """Two networks, one of slices and one of stacks, over two folds."""
+    folder = tmp_path_factory.mktemp("crossval")
+    make_data(folder / "data")
+    arguments = [str(folder / "data"), *SMALL, "--slices", "2", "--out", str(folder / "out"), "--bundle"]
+    arguments += ["--networks", "unet", "unet3d"]
+    assert crossval.command(arguments) == 0
+    return folder, arguments
+
+
+def read(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_per_case_table_has_every_hip_once_for_each_network_and_label(done):
+    rows = read(done[0] / "out" / "cases.csv")
+    keys = [(row["network"], row["case"], row["label"]) for row in rows]
+    assert len(keys) == len(set(keys)) == 2 * 4 * 5
+    assert {row["label"] for row in rows} == {"femur", "femoral_head", "bme", "synovitis", "lesion"}
+    assert all(0 <= float(row["dice"]) <= 1 for row in rows)
+    lesions = {(row["network"], row["case"]): float(row["truth_ml"]) for row in rows if row["label"] == "lesion"}
+    for part in ("bme", "synovitis"):
+        assert all(float(row["truth_ml"]) < lesions[row["network"], row["case"]] for row in rows if row["label"] == part)
+
+
+def test_the_rows_agree_with_the_weights_that_were_kept(done):
+    """A fold's safetensors outline its test hips as its table says."""
+    folder = done[0] / "out" / "unet" / "fold_1"
+    network = crossval.read_network(folder)
+    row = next(row for row in read_rows(folder / "cases.csv") if row.label == "femur")
+    case = next(case for case in data_format.read(done[0] / "data").cases if case.id == row.case)
+    logits, truth = crossval.assess.hip_logits(network, case.load(), torch.device("cpu"))
+    job = next(
+        crossval._jobs(
+            crossval._parser().parse_args(done[1]), data_format.read(done[0] / "data"),
+            crossval.folds.freeze(data_format.read(done[0] / "data"), done[0] / "out", 2, 1), 1, "",
+        )
+    )  # fmt: skip
+    again = next(found for found, _ in crossval.measure(job, case, logits, truth, case.labels) if found.label == "femur")
+    assert again.predicted_ml == pytest.approx(row.predicted_ml, rel=1e-3)
+
+
+def test_the_tables_are_there_as_json_csv_and_markdown(done):
+    out = done[0] / "out"
+    result = json.loads((out / "result.json").read_text())
+    assert result["is_complete"]
+    assert [network["network"] for network in result["networks"]] == ["unet", "unet3d"]
+    assert result["networks"][0]["n_parameters"] == sum(
+        p.numel() for p in crossval.read_network(out / "unet/fold_1").parameters()
+    )
+    rows = [row for row in read(out / "cases.csv") if row["network"] == "unet" and row["label"] == "lesion"]
+    overall = result["overall"][0]["lesion"]
+    assert overall["mean"] == pytest.approx(np.mean([float(row["dice"]) for row in rows]))
+    assert overall["article"] == pytest.approx(0.693622)
+    assert [row["fold"] for row in result["folds"][0]["rows"]] == [1, 2]
+    assert {test["label"] for test in result["tests"]} == {"femoral_head", "lesion"}
+    report = (out / "report.md").read_text()
+    assert "Table 2" in report
+    assert "68.1409" in report
+    assert {path.name for path in out.glob("*.csv")} == {"cases.csv", "overall.csv", "folds.csv", "by_label.csv", "tests.csv"}
+
+
+def test_nothing_is_trained_again_and_a_network_can_be_added(done, monkeypatch):
+    trained = []
+    real = crossval.train
+    monkeypatch.setattr(crossval, "train", lambda plan, *rest: trained.append(plan.network) or real(plan, *rest))
+    assert crossval.command(done[1]) == 0
+    assert trained == []
+    assert crossval.command([*done[1], "--networks", "attention_unet"]) == 0
+    assert trained == ["attention_unet", "attention_unet"]
+    result = json.loads((done[0] / "out" / "result.json").read_text())
+    assert [network["network"] for network in result["networks"]] == ["unet", "attention_unet", "unet3d"]
+
+
+def test_each_fold_is_a_bundle(done):
+    folder = done[0] / "out" / "unet3d" / "fold_2" / "bundle"
+    found = bundle.load(folder, "cpu")
+    assert found.description["unet"]["network"] == "unet3d"
+    assert set(found.description["unet"]["metrics"]["cross_validation"]["test_dice"]) >= {"lesion"}
+
+
+def test_other_settings_in_the_same_folder_are_refused(done, capsys):
+    assert crossval.command([*done[1], "--learning-rate", "0.5"]) == 2
+    assert "other settings" in capsys.readouterr().err
+    assert crossval.command([*done[1], "--folds", "3"]) == 2
+    assert "not 3 with seed 1" in capsys.readouterr().err
+
+
+def test_two_commands_at_once_are_refused(done, capsys):
+    with (done[0] / "out" / crossval.LOCK).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert crossval.command(done[1]) == 2
+    assert "another process" in capsys.readouterr().err
+
+
+def test_a_run_that_was_killed_goes_on_inside_its_fold(tmp_path, monkeypatch):
+    """Killed at step 5 of the second fold: the first fold stays as it is, the second goes on from step 3's validation."""
+    make_data(tmp_path / "data")
+    small = [*SMALL[2:], "--steps", "6", "--slices", "1", "--networks", "unet"]
+    arguments = [str(tmp_path / "data"), *small, "--out", str(tmp_path / "out")]
+    assert crossval.command([*arguments[:-1], str(tmp_path / "whole")]) == 0
+    real, folders = train.step, []
+
+    def killed(state, *rest):
+        if state.step == 0:
+            folders.append("fold")
+        if len(folders) == 2 and state.step == 5:
+            raise KeyboardInterrupt
+        real(state, *rest)
+
+    monkeypatch.setattr(train, "step", killed)
+    with pytest.raises(KeyboardInterrupt):
+        crossval.command(arguments)
+    result = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert result["missing"] == ["unet fold 2"]
+    assert "Not complete" in (tmp_path / "out" / "report.md").read_text()
+    monkeypatch.setattr(train, "step", real)
+    assert crossval.command(arguments) == 0
+    notes = json.loads((tmp_path / "out" / "unet" / "fold_2" / train.MANIFEST).read_text())
+    assert notes["resumed_at_step"] == 5
+    for name in ("fold_1", "fold_2"):
+        weights = [(tmp_path / which / "unet" / name / crossval.WEIGHTS).read_bytes() for which in ("out", "whole")]
+        assert weights[0] == weights[1]
+
+
+def test_a_data_set_with_one_label_works(tmp_path):
+    make_data(tmp_path / "data", labels=("bme",), source="nifti")
+    out = tmp_path / "out"
+    arguments = [
+        str(tmp_path / "data"),
+        *SMALL,
+        "--slices",
+        "1",
+        "--networks",
+        "unetpp",
+        "--out",
+        str(out),
+        "--loss",
+        "small-lesions",
+    ]
+    assert crossval.command(arguments) == 0
+    assert {row["label"] for row in read(out / "cases.csv")} == {"bme", "lesion"}
+    result = json.loads((out / "result.json").read_text())
+    assert "femoral_head" not in result["overall"][0]
+    assert result["overall"][0]["lesion"]["mean"] is not None
+
+
+@pytest.mark.slow
+def test_folds_in_processes_of_their_own_give_the_same(tmp_path):
+    make_data(tmp_path / "data")
+    for name, more in (("one", []), ("two", ["--parallel", "2"])):
+        arguments = [str(tmp_path / "data"), *SMALL, "--slices", "1", "--networks", "unet", "--out", str(tmp_path / name), *more]
+        assert crossval.command(arguments) == 0
+    one, two = ([(row.case, row.label, row.dice) for row in read_rows(tmp_path / n / "cases.csv")] for n in ("one", "two"))
+    assert one == two

@@ -1,0 +1,301 @@
+"""Each network: its shapes, its size against its paper, gradients, learning, and coming back from a file as it went."""
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from torch import nn
+
+from ml import augment, bundle
+from ml.labels import LABELS
+from ml.losses import segmentation_loss
+from ml.networks import NETWORKS, Network, build
+from ml.networks.network import RARE_LOGIT, as_slices
+from ml.networks.unet_pointrend import PointHead, UNetPointRend, sample, uncertainty
+from tests.ml.toys import make_stack
+
+NAMES = tuple(NETWORKS)
+TINY = {
+    "unet": {"base": 4, "levels": 3},
+    "unet_pointrend": {"base": 4, "points": 128},
+    "unetpp": {"base": 4, "levels": 3},
+    "attention_unet": {"base": 4, "levels": 3},
+    "hrnet": {"base": 4},
+    "unet3d": {"base": 4, "levels": 3},
+}
+
+
+def tiny(name: str) -> Network:
+    torch.manual_seed(0)
+    return build(name, **TINY[name])
+
+
+def noise(network: Network, n: int = 3, rows: int = 64, columns: int = 80) -> torch.Tensor:
+    shape = (1, 1, n, rows, columns) if network.takes_stack else (n, 1, rows, columns)
+    return torch.randn(shape, generator=torch.Generator().manual_seed(7))
+
+
+def spoilt(network: Network) -> Network:
+    """With running statistics that are not those of a new network, so that evaluation mode has something to get wrong."""
+    network.train()
+    for _ in range(3):
+        network(noise(network) * 2 + 1)
+    return network.eval()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_four_maps_of_the_size_of_the_input_that_begin_with_rare(name):
+    network = build(name).eval()
+    assert network.name == name
+    images = torch.zeros(1, 1, 2, 128, 160) if network.takes_stack else torch.zeros(2, 1, 128, 160)
+    with torch.no_grad():
+        logits, features = network(images), network.features(images)
+    batch, *rest = images.shape
+    assert logits.shape == (batch, 4, *rest[1:])
+    assert features.shape == (batch, network.n_features, *rest[1:])
+    assert logits.mean() == pytest.approx(RARE_LOGIT, abs=1.5)
+    assert all(size % network.multiple == 0 for size in (128, 160))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_base_64_is_possible(name):
+    with torch.device("meta"):
+        network = build(name, base=64)
+        images = torch.zeros(1, 1, 4, 128, 160) if network.takes_stack else torch.zeros(1, 1, 128, 160)
+        assert network(images).shape[1] == 4
+
+
+def n_parameters(network: nn.Module) -> int:
+    return sum(weight.numel() for weight in network.parameters())
+
+
+def n_parameters_3d(network: nn.Module) -> int:
+    """Of the same network with cubes for kernels: k × k × k weights for each k × k."""
+    return sum(weight.numel() * (weight.shape[-1] if weight.ndim == 4 else 1) for weight in network.parameters())
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes", "millions"),
+    [
+        ("unet", {"base": 32}, 7.76),  # Zhou 2018, Table 2, "U-Net", 32 to 512 channels
+        ("unetpp", {"base": 32}, 9.04),  # Zhou 2018, Table 2, "UNet++", 32 to 512 channels
+        # Wang 2021, Table 4: HRNetV2-W48 for Cityscapes; ours has 4 labels instead of 19 and 1 channel instead of 3
+        ("hrnet", {"base": 48, "stem": 64, "modules": (1, 4, 3), "blocks": 4, "stride": 4, "last": 720}, 65.8),
+        ("unet3d", {"base": 64, "levels": 3, "flat_levels": 0}, 19.07),  # Çiçek 2016, section 2: 19 069 955
+    ],
+)
+def test_as_many_parameters_as_its_paper_says(name, sizes, millions):
+    with torch.device("meta"):
+        assert n_parameters(build(name, **sizes)) / 1e6 == pytest.approx(millions, rel=0.001)
+
+
+def test_attention_u_net_has_the_papers_parameters_but_for_a_second_gate():
+    """Oktay 2018, Table 2: 5.88 M for the 3D U-Net of 16 to 256 channels, 6.40 M with gates (two a level; ours one)."""
+    with torch.device("meta"):
+        network = build("attention_unet", base=16)
+    gates = n_parameters_3d(network.gates)
+    assert (n_parameters_3d(network) - gates) / 1e6 == pytest.approx(5.88, rel=0.002)
+    assert gates / 1e6 == pytest.approx((6.40 - 5.88) / 2, rel=0.1)
+
+
+def test_point_rendering_adds_the_papers_perceptron():
+    """Kirillov 2020, section 4: three hidden layers of 256 channels, the coarse prediction put to each."""
+    with torch.device("meta"):
+        plain, rendered = build("unet", base=64), build("unet_pointrend", base=64)
+        n_head = n_parameters(PointHead(64, 256))
+    assert rendered.settings["hidden"] == 256
+    assert n_head == (64 + 4 + 1) * 256 + 2 * (256 + 4 + 1) * 256 + (256 + 4 + 1) * 4
+    assert n_parameters(rendered) == n_parameters(plain) - (64 + 1) * 4 + (512 + 1) * 4 + n_head
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_loss_reaches_every_parameter(name):
+    network = tiny(name).train()
+    images = noise(network)
+    targets = (torch.rand(images.shape[0], 4, *images.shape[2:]) < 0.3).float()
+    asked = []
+
+    def criterion(logits, truth):
+        assert logits.shape == truth.shape
+        assert logits.ndim == 4
+        assert logits.shape[:2] == (3, 4)
+        asked.append(logits.shape)
+        return segmentation_loss(logits, truth)
+
+    plain = network.loss(images, targets, criterion)
+    plain.backward()
+    assert asked
+    dead = [key for key, weight in network.named_parameters() if weight.grad is None or not weight.grad.abs().sum() > 0]
+    assert dead == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_further_loss_sees_the_features_and_is_added(name):
+    network = tiny(name).eval()
+    images = noise(network)
+    targets = torch.zeros(images.shape[0], 4, *images.shape[2:])
+    seen = []
+
+    def extra(features):
+        seen.append(features)
+        return torch.tensor(3.0)
+
+    with torch.no_grad():
+        torch.manual_seed(5)
+        plain = network.loss(images, targets, segmentation_loss)
+        torch.manual_seed(5)
+        both = network.loss(images, targets, segmentation_loss, extra)
+        expected = as_slices(network.features(images))
+    assert both == pytest.approx(float(plain) + 3)
+    torch.testing.assert_close(seen[0], expected)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_two_slices_can_be_learnt_by_heart(name):
+    torch.manual_seed(0)
+    network = build(name, **TINY[name] | {"base": 8}).train()
+    stack = make_stack()
+    images = torch.from_numpy(stack.images[5:7].astype("float32"))
+    inputs, targets = augment.centre_only(images, torch.from_numpy(stack.masks[5:7]), 2)
+    inputs, targets = inputs[:, :, 16:112:2, 32:128:2], targets[:, :, 16:112:2, 32:128:2]  # 48 × 48
+    given, wanted = (planes.transpose(0, 1)[None] if network.takes_stack else planes for planes in (inputs, targets))
+    optimizer = torch.optim.Adam(network.parameters(), 0.02)
+    for _ in range(60):
+        optimizer.zero_grad()
+        network.loss(given, wanted, segmentation_loss).backward()
+        optimizer.step()
+    with torch.no_grad():
+        predicted = as_slices(network(given)) > 0
+    overlap = 2 * (predicted & (targets > 0.5)).sum((0, 2, 3)) / (predicted.sum((0, 2, 3)) + targets.sum((0, 2, 3)))
+    assert dict(zip(LABELS, overlap.tolist(), strict=True)) == pytest.approx(dict.fromkeys(LABELS, 1.0), abs=0.15)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_comes_back_from_a_file_with_its_settings(name, tmp_path):
+    network = spoilt(tiny(name))
+    safetensors.torch.save_file(network.state_dict(), tmp_path / "weights.safetensors")
+    again = build(name, **network.settings)
+    again.load_state_dict(safetensors.torch.load_file(tmp_path / "weights.safetensors"))
+    assert again.settings == network.settings
+    with torch.no_grad():
+        torch.testing.assert_close(again.eval()(noise(network)), network(noise(network)), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_bundle_folder_gives_it_back_by_its_name(name, tmp_path):
+    network = spoilt(tiny(name))
+    bundle.save_unet(tmp_path, network, "python -m ml train", {})
+    description = bundle.describe(tmp_path)
+    assert bundle.network_name(description) == name
+    again = bundle.load_unet(tmp_path, description)
+    assert type(again) is type(network)
+    assert not again.training
+    with torch.no_grad():
+        wanted, found = network(noise(network)).sigmoid(), again(noise(network)).sigmoid()
+    assert (wanted - found).abs().mean() < 2e-3  # kernels are kept as float16
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_folded_weights_give_the_same(name):
+    network = spoilt(tiny(name))
+    images = noise(network)
+    n_norms = sum(isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d) for module in network.modules())
+    with torch.no_grad():
+        before = network(images).sigmoid()
+        folded = bundle.folded(network)
+        after = folded(images).sigmoid()
+    assert n_norms > 0
+    assert not any(isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d) for module in folded.modules())
+    np.testing.assert_allclose(after, before, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if not NETWORKS[name].takes_stack])
+def test_the_other_slices_of_a_batch_change_nothing(name):
+    network = spoilt(tiny(name))
+    images = noise(network, 5)
+    with torch.no_grad():
+        together = network(images).sigmoid()
+        apart = torch.cat([network(images[n : n + 1]).sigmoid() for n in range(5)])
+    np.testing.assert_allclose(together, apart, atol=1e-5)
+
+
+def test_the_other_stacks_of_a_batch_change_nothing():
+    network = spoilt(tiny("unet3d"))
+    stacks = torch.randn(3, 1, 6, 32, 48)
+    with torch.no_grad():
+        together = network(stacks).sigmoid()
+        apart = torch.cat([network(stacks[n : n + 1]).sigmoid() for n in range(3)])
+    np.testing.assert_allclose(together, apart, atol=1e-5)
+
+
+@pytest.mark.parametrize("n_slices", [1, 2, 3, 5, 8])
+def test_a_stack_may_have_any_number_of_slices(n_slices):
+    network = build("unet3d", base=4, levels=4).eval()
+    with torch.no_grad():
+        assert network(torch.randn(2, 1, n_slices, 32, 32)).shape == (2, 4, n_slices, 32, 32)
+
+
+def test_a_slice_of_a_stack_sees_its_neighbours():
+    network = spoilt(tiny("unet3d"))
+    stack = torch.randn(1, 1, 8, 32, 32)
+    other = stack.clone()
+    other[:, :, 3] += 1
+    with torch.no_grad():
+        change = (network(other) - network(stack)).abs().amax(dim=(0, 1, 3, 4))
+    assert (change > 0)[[2, 3, 4]].all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_shifted_logits_stay_shifted(name):
+    network = spoilt(tiny(name))
+    with torch.no_grad():
+        before = network(noise(network))
+        network.shift_logits([0, 0, -0.5, 1.0])
+        change = as_slices(network(noise(network)) - before).mean((0, 2, 3))
+    assert change[[0, 1]].abs().max() < (0.05 if name == "unet_pointrend" else 1e-5)
+    assert change[2] == pytest.approx(-0.5, abs=0.1 if name == "unet_pointrend" else 1e-5)
+    assert change[3] == pytest.approx(1.0, abs=0.2 if name == "unet_pointrend" else 1e-5)
+
+
+def test_only_points_in_doubt_are_rendered():
+    network = UNetPointRend(base=4, points=64).eval()
+    with torch.no_grad():
+        fine, coarse = torch.randn(1, 4, 32, 32), torch.randn(1, 4, 4, 4)
+        logits = torch.full((1, 4, 32, 32), -8.0)
+        logits[:, 2, 10:14, 10:14] = 0.1  # 16 pixels where one label is in doubt
+        rendered = network._rendered(logits, coarse, fine)
+    changed = (rendered - logits).abs().amax(dim=1)[0] > 1e-6
+    assert changed[10:14, 10:14].all()
+    assert changed.sum() <= 64
+    assert uncertainty(logits)[0, 10, 10] == pytest.approx(-0.1)
+
+
+def test_rendering_does_not_jump_with_the_last_bit():
+    network = UNetPointRend(base=4, points=100).eval()
+    generator = torch.Generator().manual_seed(3)
+    fine, coarse, logits = (torch.randn(1, 4, *size, generator=generator) for size in ((64, 64), (8, 8), (64, 64)))
+    with torch.no_grad():
+        for seed in range(20):
+            nudge = 1e-6 * torch.randn(logits.shape, generator=torch.Generator().manual_seed(seed))
+            first, second = (network._rendered(planes, coarse, fine) for planes in (logits, logits + nudge))
+            assert (first.sigmoid() - second.sigmoid()).abs().max() < 1e-4
+
+
+def test_points_are_read_where_they_lie():
+    planes = torch.arange(12.0).view(1, 1, 3, 4)
+    places = torch.tensor([[[-0.75, -2 / 3], [0.75, 2 / 3], [-0.25, 0.0]]])  # (column, row): first, last, middle row second
+    assert sample(planes, places).flatten().tolist() == pytest.approx([0, 11, 5])
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "words"),
+    [
+        ("vnet", {}, "no network 'vnet'; there are unet, unet_pointrend"),
+        ("unet", {"width": 3}, "unet can't be built with"),
+        ("unet_pointrend", {"levels": 3}, "at least 4"),
+        ("hrnet", {"stride": 3}, "stride is 3"),
+    ],
+)
+def test_what_can_not_be_built_is_refused_in_words(name, wrong, words):
+    with pytest.raises(ValueError, match=words):
+        build(name, **wrong)
