@@ -1,3 +1,1 @@
-from hipapp.celery import app as celery_app
-
-__all__ = ["celery_app"]
+"""The Django side. The Celery application is made when the app `jobs` is ready, so that a parser process needs neither."""

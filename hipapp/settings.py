@@ -6,6 +6,8 @@ from pathlib import Path
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
+from hipapp.core.storage_setting import private_storage
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(os.environ.get("HIPAPP_VAR", BASE_DIR / "var"))
 
@@ -48,6 +50,7 @@ INSTALLED_APPS = [
     "rest_framework.authtoken",
     "drf_spectacular",
     "django_htmx",
+    "corsheaders",
     "csp",
     "hipapp.core",
     "hipapp.accounts",
@@ -65,6 +68,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -130,7 +134,7 @@ STATIC_URL = "/static/"
 STATIC_ROOT = VAR_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static" / "dist"]
 STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": VAR_DIR / "private"}},
+    "default": private_storage(os.environ.get("HIPAPP_STORAGE", str(VAR_DIR / "private"))),
     "staticfiles": {
         "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
         if PRODUCTION
@@ -145,7 +149,15 @@ FILE_UPLOAD_PERMISSIONS = 0o600
 FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700
 DATA_UPLOAD_MAX_NUMBER_FILES = 2000  # one request; the browser sends larger studies in several
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 2**20  # form fields and JSON bodies; files are streamed to disk
+SCORE_INTERVALS = _flag("HIPAPP_SCORE_INTERVALS", False)  # an interval around each score; takes several times as long
 UPLOAD_MAX_BYTES = int(os.environ.get("HIPAPP_UPLOAD_MAX_BYTES", 4 * 2**30))
+# Files are parsed and decoded by processes of their own (imaging/parsers.py): how many for each process of the application, the
+# address space of each, and how long one file may take.
+PARSER_PROCESSES = int(os.environ.get("HIPAPP_PARSER_PROCESSES", min(4, os.cpu_count() or 1)))
+PARSER_MEMORY_BYTES = int(os.environ.get("HIPAPP_PARSER_MEMORY_BYTES", 3 * 2**30))
+PARSER_TIMEOUT_S = float(os.environ.get("HIPAPP_PARSER_TIMEOUT_S", 60))
+
+STUDY_QUIET_S = int(os.environ.get("HIPAPP_STUDY_QUIET_S", 60))  # a study that comes in parts is scored when nothing came so long
 
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
@@ -175,6 +187,11 @@ CONTENT_SECURITY_POLICY = {
         "frame-ancestors": ["'none'"],
     }
 }
+
+# A viewer that is served from another address (OHIF) may ask DICOMweb from the browser, with a token; no other page may.
+CORS_ALLOWED_ORIGINS = [origin for origin in os.environ.get("HIPAPP_VIEWER_ORIGINS", "").split(",") if origin]
+CORS_URLS_REGEX = r"^/dicomweb/"
+CORS_ALLOW_METHODS = ["GET", "POST", "OPTIONS"]
 
 CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL", "filesystem://")
 if CELERY_BROKER_URL.startswith("filesystem"):

@@ -11,6 +11,7 @@ urlpatterns = [
     path("jobs/", include("hipapp.jobs.urls")),
     path("", include("hipapp.clinic.urls")),
     path("", include("hipapp.imaging.urls")),
+    path("dicomweb/", include("hipapp.imaging.dicomweb.urls")),
     path("", include("hipapp.reading.urls")),
     path("", include("hipapp.followup.urls")),
     path("cohort/", include("hipapp.cohort.urls")),

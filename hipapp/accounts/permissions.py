@@ -19,6 +19,10 @@ class Act(StrEnum):
     REVIEW = "review scores"
     READ_HIMRISS = "enter HIMRISS reads"
     VIEW_COHORT = "see cohort tables and export"
+    ERASE = "erase studies and patients"
+    VIEW_ORIGINALS = "open files as they were received"
+    RETURN = "take results out under the scanner's UIDs and the patient's name"
+    COMPARE_NETWORKS = "see how networks compare"
     MANAGE = "manage people and centres"
 
 
@@ -32,6 +36,10 @@ ALLOWED: dict[Act, set[Role]] = {
     Act.REVIEW: {Role.RADIOLOGIST},
     Act.READ_HIMRISS: {Role.RADIOLOGIST},
     Act.VIEW_COHORT: {Role.RHEUMATOLOGIST, Role.COORDINATOR},
+    Act.ERASE: _CARE | {Role.COORDINATOR},
+    Act.VIEW_ORIGINALS: {Role.RADIOLOGIST},
+    Act.RETURN: _CARE,
+    Act.COMPARE_NETWORKS: {Role.COORDINATOR, Role.ADMINISTRATOR},
     Act.MANAGE: {Role.ADMINISTRATOR},
 }
 

@@ -13,6 +13,7 @@ from hipapp.clinic.api import (
     VisitViewSet,
 )
 from hipapp.imaging.api import ScoreViewSet, StudyViewSet
+from hipapp.imaging.upload_api import UploadViewSet
 from hipapp.jobs.api import JobViewSet
 from hipapp.reading.api import ReadViewSet
 
@@ -27,6 +28,7 @@ router.register("reads", ReadViewSet)
 router.register("scores", ScoreViewSet)
 router.register("studies", StudyViewSet)
 router.register("treatments", TreatmentViewSet)
+router.register("uploads", UploadViewSet)
 router.register("visits", VisitViewSet)
 
 urlpatterns = [

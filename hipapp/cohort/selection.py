@@ -11,7 +11,8 @@ from hipapp.accounts.models import User
 from hipapp.accounts.permissions import Act, centres_for
 from hipapp.clinic.models import Patient, Visit
 from hipapp.clinic.selectors import visible_patients, visible_visits
-from hipapp.imaging.models import Score, Study
+from hipapp.imaging.models import Study
+from hipapp.imaging.selectors import counting_scores
 
 VISITS = [("first", "First of each patient"), ("last", "Last of each patient"), ("each", "Every visit")]
 MRI = [("", "With or without"), ("yes", "Only with a score")]
@@ -137,7 +138,7 @@ def _conditions(selection: Selection) -> list[tuple[str, Q]]:
 def has_scored_mri() -> Q:
     """Whether a visit has a study with a UNet-score of at least one hip."""
     studies = Study.objects.filter(visit=OuterRef(OuterRef("pk")), state=Study.State.READY)
-    scores = Score.objects.filter(series__in=studies.values("chosen_series"), unet_score__isnull=False)
+    scores = counting_scores().filter(series__in=studies.values("chosen_series"), unet_score__isnull=False)
     return Q(Exists(scores))
 
 

@@ -45,7 +45,7 @@ def cohort(request: SignedInRequest) -> HttpResponse:
     if rows:
         table = correlation_table(rows, selection)
         cell = table.cell(request.GET.get("x", ""), request.GET.get("y", ""))
-        context |= {"table": table, "cell": cell, "figure": scatter(rows, cell, selection.hips) if cell else None}
+        context |= {"table": table, "cell": cell, "scatter": scatter(rows, cell, selection.hips) if cell else None}
     return render(request, "cohort/cohort.html", context)
 
 

@@ -1,13 +1,19 @@
-"""Encryption at rest: one master key from the settings, one data key per patient or study wrapped by it."""
+"""Encryption at rest: one master key from the settings, one data key per patient, study or file wrapped by it."""
 
+import base64
 import hashlib
 import hmac
 import json
+import os
 
+from cryptography.exceptions import InvalidTag
 from cryptography.fernet import Fernet, InvalidToken
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.conf import settings
 
 from hipapp.core.errors import DomainError
+
+_NONCE_BYTES = 12
 
 
 class DecryptionError(DomainError):
@@ -40,6 +46,26 @@ def unseal(data_key: bytes, ciphertext: bytes) -> dict[str, str]:
         ) from error
     values: dict[str, str] = json.loads(plain)
     return values
+
+
+def seal_bytes(data_key: bytes, content: bytes) -> bytes:
+    """Ciphertext of a file (AES-256-GCM, its nonce in front), as long as the file and 28 bytes."""
+    nonce = os.urandom(_NONCE_BYTES)
+    return nonce + _cipher(data_key).encrypt(nonce, content, None)
+
+
+def unseal_bytes(data_key: bytes, ciphertext: bytes) -> bytes:
+    """The file again; raises DecryptionError where the key is gone or the ciphertext was changed."""
+    try:
+        return _cipher(data_key).decrypt(ciphertext[:_NONCE_BYTES], ciphertext[_NONCE_BYTES:], None)
+    except (InvalidTag, InvalidToken, ValueError) as error:
+        raise DecryptionError(
+            "The file can't be read: its key was destroyed or belongs to another installation.", code="key_gone"
+        ) from error
+
+
+def _cipher(data_key: bytes) -> AESGCM:
+    return AESGCM(base64.urlsafe_b64decode(_master().decrypt(bytes(data_key))))
 
 
 def keyed_digest(purpose: str, value: str) -> bytes:

@@ -1,20 +1,31 @@
-"""Private files kept once, by their content, in the default storage; never served by path."""
+"""Private files kept once, by their content, in the default storage; verified on each read, never served by path."""
 
 import hashlib
 import logging
+from collections.abc import Iterable, Iterator
 
+from django.apps import apps
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
+from django.db.models import Field, FileField, Model
 
 from hipapp.core.errors import DomainError
+from hipapp.core.fields import StoredPathField, StoredPathsField
 
 log = logging.getLogger(__name__)
+_AT_ONCE = 1000
 
 
 class MissingFileError(DomainError):
     """A row names a file that the storage doesn't have."""
 
     status = 404
+
+
+class DamagedFileError(DomainError):
+    """A stored file is not what was stored."""
+
+    status = 409
 
 
 def put_content(content: bytes, folder: str, suffix: str = "") -> str:
@@ -40,12 +51,14 @@ def delete_content(path: str) -> None:
 
 
 def read_content(path: str) -> bytes:
-    """The bytes stored under a path that `put_content` gave.
+    """The bytes stored under a path that `put_content` gave, after a check against the SHA-256 in the path.
 
     Raises
     ------
     MissingFileError
         The file is not there any more.
+    DamagedFileError
+        Its bytes are not those that were stored: changed, or cut off.
     """
     try:
         with default_storage.open(path, "rb") as file:
@@ -56,4 +69,71 @@ def read_content(path: str) -> bytes:
             "A stored image is missing. Upload the study again, or tell the administrator to restore the file storage.",
             code="file_missing",
         ) from error
+    if hashlib.sha256(content).hexdigest() != digest_of(path):
+        log.error("stored file %s does not have the content that was stored", path)
+        raise DamagedFileError(
+            "A stored file is damaged: its bytes are not those that were stored (SHA-256 differs), so nothing of it is shown. "
+            "Tell the administrator to restore the file storage, or upload the study again.",
+            code="file_damaged",
+        )
     return content
+
+
+def digest_of(path: str) -> str:
+    """SHA-256 (hex) of the content that a path stands for."""
+    return path.rsplit("/", 1)[-1].partition(".")[0]
+
+
+def path_fields() -> list[tuple[type[Model], Field]]:
+    """(model, field) of everything in the database that names stored contents."""
+    return [
+        (model, field)
+        for model in apps.get_models()
+        for field in model._meta.concrete_fields
+        if isinstance(field, (StoredPathField, StoredPathsField, FileField))
+    ]
+
+
+def named_paths() -> Iterator[tuple[str, str]]:
+    """(path, the row that names it, as `app.Model key`) of every content that a row names."""
+    for model, field in path_fields():
+        for key, value in model._default_manager.values_list("pk", field.attname).iterator():
+            for path in _texts(value):
+                yield path, f"{model._meta.label} {key}"
+
+
+def still_named(paths: Iterable[str]) -> set[str]:
+    """Those of the paths that a row still names."""
+    wanted = sorted(set(paths))
+    found: set[str] = set()
+    for model, field in path_fields() if wanted else []:
+        rows = model._default_manager.values_list(field.attname, flat=True)
+        if isinstance(field, StoredPathsField):
+            found |= {path for value in rows for path in _texts(value)} & set(wanted)
+            continue
+        for start in range(0, len(wanted), _AT_ONCE):
+            found |= set(rows.filter(**{f"{field.attname}__in": wanted[start : start + _AT_ONCE]}))
+    return found
+
+
+def _texts(value: object) -> Iterator[str]:
+    """The texts of a path or of JSON that holds some."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for part in value:
+            yield from _texts(part)
+    elif value:
+        yield str(value)
+
+
+def stored_paths(folder: str = "") -> Iterator[str]:
+    """Every path in the storage."""
+    try:
+        folders, files = default_storage.listdir(folder)
+    except FileNotFoundError:  # nothing was stored yet
+        return
+    for name in sorted(files):
+        yield f"{folder}/{name}".lstrip("/")
+    for name in sorted(folders):
+        yield from stored_paths(f"{folder}/{name}".lstrip("/"))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from django.db.models import Q
 from django.utils import timezone
 
 from hipapp.accounts.models import User
@@ -69,6 +70,7 @@ def build_page(user: User, patient: Patient) -> dict[str, Any]:
         "newest": rows[-1] if rows else None,
         "treatments": treatments,
         "studies": _studies(user, patient),
+        "waiting": _waiting(user, patient),
         "events": history(patient, user if is_reader else None),
         "can_edit": acts[Act.EDIT_CLINIC],
         "can_edit_patient": acts[Act.EDIT_CLINIC] or acts[Act.EDIT_IDENTITY],
@@ -129,3 +131,9 @@ def _studies(user: User, patient: Patient) -> list[StudyRow]:
     studies = list(visible_studies(user).filter(visit__patient=patient)[:N_STUDIES])
     results = results_of_studies(studies)
     return [StudyRow(study, results[study.pk].get("right"), results[study.pk].get("left")) for study in studies]
+
+
+def _waiting(user: User, patient: Patient) -> list[Study]:
+    """Studies that were sent for this patient and belong to no visit yet: held for a person, or released and not attached."""
+    meant = Q(intended_patient=patient) | Q(intended_visit__patient=patient)
+    return list(visible_studies(user).filter(meant, visit=None)[:N_STUDIES])

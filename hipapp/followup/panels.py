@@ -31,7 +31,10 @@ VERY_HIGH = "very high"
 
 @dataclass(frozen=True)
 class Point:
-    """One value at one day. `run` changes where the line must break; `mark` is written beside the point."""
+    """One value at one day. `run` changes where the line must break; `mark` is written beside the point; an interval is a bar.
+
+    `url` is where a click leads, `picture` the address of what is shown while the pointer is on the point.
+    """
 
     on: str
     value: float | None
@@ -40,6 +43,9 @@ class Point:
     url: str = ""
     run: str = ""
     mark: str = ""
+    low: float | None = None
+    high: float | None = None
+    picture: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,7 +96,7 @@ def _hips(
 ) -> Panel:
     is_mixed = measure is UNET and bool(mixed_models(rows))
     lines = tuple(_line(rows, measure, side, is_mixed) for side in SIDES)
-    highest = max((point.value or 0.0 for line in lines for point in line.points), default=0.0)
+    highest = max((point.high or point.value or 0.0 for line in lines for point in line.points), default=0.0)
     return Panel(title or measure.label, lines, least if is_fixed else max(least, 1.15 * highest), height)
 
 
@@ -112,7 +118,18 @@ def _point(row: VisitRow, measure: Measure, side: str, value: float, is_mixed: b
         said += _about_mri(result)
         version = ("corrected" if result.is_corrected else f"v{escape(result.model_version)}") if is_mixed else ""
         url = reverse("imaging:study", args=[result.study_id])
-        return Point(_day(row), value, "<br>".join(said), result.is_unreviewed, url, result.model, version)
+        return Point(
+            on=_day(row),
+            value=value,
+            hover="<br>".join(said),
+            is_open=result.is_unreviewed,
+            url=url,
+            run=result.model,
+            mark=version,
+            low=result.interval_low,
+            high=result.interval_high,
+            picture=_picture(result),
+        )
     if measure is HIMRISS:
         read = row.himriss[side]
         readers = "one reader" if read.n_readers == 1 else f"mean of {read.n_readers} readers"
@@ -120,9 +137,21 @@ def _point(row: VisitRow, measure: Measure, side: str, value: float, is_mixed: b
     return Point(_day(row), value, "<br>".join(said))
 
 
+def _picture(result: HipResult) -> str:
+    """Address of the hip on its most inflamed slice; empty where it has no outlines."""
+    if result.segmentation_id is None:
+        return ""
+    return f"{reverse('imaging:thumbnail', args=[result.study_id, result.side])}?of={result.score_id}"
+
+
 def _about_mri(result: HipResult) -> list[str]:
     state = "corrected by hand" if result.is_corrected else "unreviewed" if result.is_unreviewed else "accepted"
     said = [f"{escape(result.model)} · {state}" if result.model else state, f"{result.n_role_slices} of 15 slices"]
+    if result.interval_level is not None:
+        ends = f"{number(result.interval_low, 2)}–{number(result.interval_high, 2)}"
+        said.append(f"{100 * result.interval_level:.0f} % interval {ends}")
+    if result.flags:
+        said.append(f"pictures to be checked: {', '.join(dict.fromkeys(str(flag['code']) for flag in result.flags))}")
     return [*said, "click: open the slices"]
 
 

@@ -178,7 +178,7 @@ def _trace(line: Line, place: Place) -> Json:
         "yaxis": place.trace_axis,
         "hovertext": [point.hover for point in points],
         "hoverinfo": "text",
-        "customdata": [point.url for point in points],
+        "customdata": [[point.url, point.picture] for point in points],
         "text": [point.mark for point in points],
         "textposition": "bottom center" if line.shape == "square" else "top center",
         "textfont": {"size": 10, "color": MUTED},
@@ -190,7 +190,18 @@ def _trace(line: Line, place: Place) -> Json:
             "line": {"color": line.colour, "width": 2},
         },
         "cliponaxis": False,
+        **_error_bars(points, line.colour),
     }
+
+
+def _error_bars(points: Sequence[Point], colour: str) -> Json:
+    """Bars from the low to the high end of each point's interval; nothing where no point has one."""
+    if all(point.low is None for point in points):
+        return {}
+    above = [0.0 if point.high is None or point.value is None else point.high - point.value for point in points]
+    below = [0.0 if point.low is None or point.value is None else point.value - point.low for point in points]
+    bars = {"type": "data", "symmetric": False, "array": above, "arrayminus": below}
+    return {"error_y": bars | {"color": colour, "thickness": 1, "width": 3}}
 
 
 def _with_gaps(points: Sequence[Point]) -> list[Point]:

@@ -27,6 +27,9 @@ ENTRIES = (
     Entry("Jobs", "jobs:list", Act.UPLOAD, "j"),
     Entry("People", "accounts:people", Act.MANAGE, "e"),
     Entry("Centres", "accounts:centres", Act.MANAGE, "n"),
+    Entry("Models", "imaging:models", Act.MANAGE, "m"),
+    Entry("Networks", "imaging:cross-validations", Act.COMPARE_NETWORKS, "w"),
+    Entry("Senders", "imaging:senders", Act.MANAGE, "d"),
 )
 
 

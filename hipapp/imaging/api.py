@@ -5,14 +5,16 @@ from typing import Any
 import pghistory
 from django.core.exceptions import TooManyFilesSent
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
 from rest_framework.decorators import action
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.parsers import JSONParser, MultiPartParser
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
@@ -21,6 +23,7 @@ from hipapp.accounts.models import User
 from hipapp.accounts.permissions import Act, centres_for, record_access
 from hipapp.clinic.selectors import visible_patients, visible_visits
 from hipapp.core.errors import DomainError
+from hipapp.imaging.export.service import export_study
 from hipapp.imaging.models import Score, Study
 from hipapp.imaging.receiving.handler import SpoolHandler
 from hipapp.imaging.results import results_of_studies
@@ -35,8 +38,18 @@ from hipapp.imaging.serializers import (
     target_of,
 )
 from hipapp.imaging.services import reviews, studies, uploads
+from hipapp.imaging.views.export import attachment
 
 NO_FILES = "There are no files. Send them as multipart, in fields named `files`."
+
+
+class FileRenderer(JSONRenderer):
+    """Lets a client ask for `application/dicom` or `application/zip`; errors are JSON all the same."""
+
+    media_type = "*/*"
+
+
+EXPORT_RENDERERS = [JSONRenderer, FileRenderer]
 
 
 class ActingMixin(ListModelMixin, RetrieveModelMixin):
@@ -86,7 +99,7 @@ class StudyViewSet(ActingMixin, GenericViewSet[Study]):
     def get_queryset(self) -> QuerySet[Study]:
         if not isinstance(self.request.user, User):  # while the schema is drawn
             return super().get_queryset()
-        found = visible_studies(self.request.user).prefetch_related("series")
+        found = visible_studies(self.request.user).select_related("deidentification").prefetch_related("series")
         asked = self.request.query_params
         if key := asked.get("patient"):
             found = found.filter(visit__patient=_whole(key, "patient"))
@@ -133,7 +146,14 @@ class StudyViewSet(ActingMixin, GenericViewSet[Study]):
             centre = get_object_or_404(centres_for(person, Act.UPLOAD), code=code)
         keys = {name: _whole(fields[name], name) for name in ("visit", "patient") if fields.get(name)}
         target = target_of(keys, visible_patients(person), visible_visits(person))
-        upload = uploads.take_upload(person, self.handler.folder, centre=centre, visit=target.visit, patient=target.patient)
+        upload = uploads.take_upload(
+            person,
+            self.handler.folder,
+            centre=centre,
+            visit=target.visit,
+            patient=target.patient,
+            is_whole=fields.get("complete") != "0",
+        )
         body = {"job": str(upload.job_id), "upload": str(upload.pk), "n_files": upload.n_files}
         return Response(body, status=status.HTTP_202_ACCEPTED)
 
@@ -174,6 +194,33 @@ class StudyViewSet(ActingMixin, GenericViewSet[Study]):
             score_id=values.get("score"),
         )
         return Response(self.get_serializer(self.get_object()).data)
+
+    @extend_schema(responses={(200, "application/dicom"): OpenApiTypes.BINARY})
+    @action(detail=True, renderer_classes=EXPORT_RENDERERS)
+    def seg(self, request: Request, pk: str) -> HttpResponse:
+        """The outlines that count as a DICOM segmentation: a segment for each label of each hip; 409 without outlines."""
+        return self._export(request, "seg")
+
+    @extend_schema(responses={(200, "application/dicom"): OpenApiTypes.BINARY})
+    @action(detail=True, renderer_classes=EXPORT_RENDERERS)
+    def sr(self, request: Request, pk: str) -> HttpResponse:
+        """UNet-score, parts, automatic HIMRISS and volumes as a DICOM structured report (TID 1500)."""
+        return self._export(request, "sr")
+
+    @extend_schema(responses={(200, "application/zip"): OpenApiTypes.BINARY})
+    @action(detail=True, renderer_classes=EXPORT_RENDERERS)
+    def nifti(self, request: Request, pk: str) -> HttpResponse:
+        """The scored series and a mask for each label as NIfTI, zipped."""
+        return self._export(request, "nifti")
+
+    @extend_schema(responses={(200, "application/zip"): OpenApiTypes.BINARY})
+    @action(detail=True, renderer_classes=EXPORT_RENDERERS)
+    def panels(self, request: Request, pk: str) -> HttpResponse:
+        """Image, what a person accepted or corrected, and prediction as JPG a slice and a contact sheet a hip, zipped."""
+        return self._export(request, "panels")
+
+    def _export(self, request: Request, kind: str) -> HttpResponse:
+        return attachment(export_study(self.get_object(), _person(request), kind))
 
 
 @extend_schema(tags=["scores"])

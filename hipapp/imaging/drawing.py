@@ -8,10 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from hipapp.core.storage import read_content
 from hipapp.imaging.models import Segmentation, Series
-from ml.dicom.header import frames_of, parse
-from ml.dicom.pixels import decode, is_inverted
+from hipapp.imaging.parsers import StoredPixels
 from ml.dicom.volume import SourceSlice
 from ml.labels import BME, FEMORAL_HEAD, FEMUR, SYNOVITIS, Mask
 
@@ -46,15 +44,28 @@ def draw_slice(series: Series, index: int) -> bytes:
     """
     source = source_of(series, index)
     path = series.instances.values_list("path", flat=True).get(sop_uid=source.uid)
-    dataset = parse(read_content(path))
-    frame = next(f for f in frames_of("the stored file", dataset, lambda: dataset) if f.number == source.frame)
-    pixels = source.from_source(decode(frame, dataset))
+    ((decoded, is_inverted),) = StoredPixels(path).read([source.frame])
+    pixels = source.from_source(decoded)
     low, high = series.window
-    if is_inverted(dataset):  # as the Volume turns them, but about the slice's own maximum: this is for looking at only
+    if is_inverted:  # as the Volume turns them, but about the slice's own maximum: this is for looking at only
         top = float(np.nanmax(pixels))
         pixels = top - pixels
     grey = np.clip((np.nan_to_num(pixels, nan=low) - low) / (high - low), 0, 1) * 255
     return _png(Image.fromarray(grey.astype(np.uint8), "L"))
+
+
+def draw_stored(path: str, frame: int | None) -> bytes:
+    """PNG of one frame of a stored file as it lies in the file, grey over its own 1st to 99th percentile.
+
+    Raises
+    ------
+    RefusedFileError
+        The stored file can't be decoded.
+    """
+    ((pixels, is_inverted),) = StoredPixels(path).read([frame])
+    low, high = np.nanpercentile(pixels, (1, 99))
+    grey = np.clip((np.nan_to_num(pixels, nan=low) - low) / max(high - low, 1e-6), 0, 1)
+    return _png(Image.fromarray(((1 - grey if is_inverted else grey) * 255).astype(np.uint8), "L"))
 
 
 def draw_outlines(segmentations: list[Segmentation], index: int, *, is_filled: bool = False) -> bytes:

@@ -6,30 +6,33 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from django.conf import settings
+
 from hipapp.core.errors import DomainError
 from hipapp.imaging.models import ModelVersion, Series
 from hipapp.imaging.outcome import HipOutcome, StackOutcome
-from hipapp.imaging.registry import bundle_folder
+from hipapp.imaging.registry import forget_folder, model_folder, model_folder_root
 from hipapp.imaging.stacks import load_volume
 
 if TYPE_CHECKING:
     from ml.bundle import Bundle
-    from ml.predict import HipOutline
+    from ml.dicom.volume import Volume
+    from ml.quality import Flag
+    from ml.study_score import ScoredHip, VolumeScore
 
 log = logging.getLogger(__name__)
 Say = Callable[[float, str], None]
+N_LOADED = 2
 
 
 class BrokenModelError(DomainError):
-    """The bundle on this worker can't be loaded."""
+    """The bundle can't be loaded on this worker."""
 
     status = 503
 
 
-class OtherModelError(DomainError):
-    """The bundle on this worker is not the one that was ordered."""
-
-    status = 409
+class UnfitModelError(DomainError):
+    """The bundle does not make networks that work with this version of the code."""
 
 
 def segment(series: Series, model: ModelVersion, say: Say) -> StackOutcome:
@@ -38,7 +41,7 @@ def segment(series: Series, model: ModelVersion, say: Say) -> StackOutcome:
     Parameters
     ----------
     series : a coronal stack with its files in the storage
-    model : the version that was ordered; it has to be the bundle that this worker has
+    model : the version that was ordered
     say : told how far it is, percent and words
 
     Raises
@@ -46,25 +49,18 @@ def segment(series: Series, model: ModelVersion, say: Say) -> StackOutcome:
     UnscorableError
         The stack is no even one, or can't be decoded.
     BrokenModelError
-        This worker's bundle is damaged, or made for another version of the code.
-    OtherModelError
-        This worker has another bundle: it needs the same release as the rest.
+        The bundle is damaged, or made for another version of the code.
+    NoModelError
+        The storage has its files no more.
     """
     say(5, "Loading the model")
-    bundle = _bundle()
-    if bundle.sha256 != model.sha256:
-        _bundle.cache_clear()
-        raise OtherModelError(
-            f"This worker has model {bundle.name} {bundle.version}, another than the one ordered "
-            f"({model.name} {model.version}). Restart the workers, then try again.",
-            code="other_model",
-        )
+    bundle = _bundle(model.sha256)
     say(15, f"Reading {series.n_slices} slices")
     volume, warnings = load_volume(series)
     say(30, "Finding both hips and outlining them")
-    prediction = _predict(volume, bundle)
+    scored = _score(volume, bundle, bool(series.code))
     return StackOutcome(
-        hips=tuple(_hip(outline) for outline in prediction.hips),
+        hips=tuple(_hip(hip, scored.flags) for hip in scored.hips),
         pixels=volume.pixels,
         spacing_mm=volume.spacing_mm,
         uids=volume.uids,
@@ -72,39 +68,73 @@ def segment(series: Series, model: ModelVersion, say: Say) -> StackOutcome:
     )
 
 
-@functools.cache
-def _bundle() -> "Bundle":
-    """The bundle of this worker process, loaded once."""
-    import torch
+def try_model(model: ModelVersion) -> None:
+    """Load a model and have it look at noise.
 
-    from ml.bundle import load
+    Raises
+    ------
+    UnfitModelError
+        Its weights do not fit, or what comes out are no probabilities; says which.
+    """
+    from ml.trial import try_bundle
 
     try:
-        return load(bundle_folder(), device="cuda" if torch.cuda.is_available() else "cpu")
+        try_bundle(_load(model.sha256))
+    except (OSError, ValueError) as error:  # BundleError and TrialError are ValueErrors
+        log.warning("model %s is refused", model, exc_info=True)
+        said = " ".join(str(error).replace(f"{model_folder_root() / model.sha256}", "the bundle").split())
+        raise UnfitModelError(f"The model can't be used: {said[:400]}", code="unfit_model") from error
+
+
+@functools.lru_cache(maxsize=N_LOADED)
+def _bundle(sha256: str) -> "Bundle":
+    """A model in this worker's memory, loaded once: the one in force, and the one that it is compared with."""
+    try:
+        return _load(sha256)
     except (OSError, ValueError) as error:  # BundleError is a ValueError
         log.exception("the model can't be loaded")
         raise BrokenModelError(
-            "The model installed on this worker can't be loaded. Tell the administrator; the study can be scored again later.",
+            "The model can't be loaded on this worker. Tell the administrator; the study can be scored again later.",
             code="broken_model",
         ) from error
 
 
-def _predict(volume, bundle):  # type: ignore[no-untyped-def]
-    from ml.predict import segment as predict
+def _load(sha256: str) -> "Bundle":
+    from ml.bundle import load
 
-    return predict(volume, bundle)
+    model = ModelVersion.objects.get(sha256=sha256)
+    try:
+        return load(model_folder(model))
+    except (OSError, ValueError):
+        forget_folder(model)  # this machine's copy may be what is damaged
+        raise
 
 
-def _hip(outline: "HipOutline") -> HipOutcome:
-    refused = outline.refused
+def _score(volume: "Volume", bundle: "Bundle", any_sequence: bool) -> "VolumeScore":
+    """Outlines, faults of the pictures and, where the settings say so, intervals."""
+    from ml.interval import NoIntervalError
+    from ml.study_score import score_volume
+
+    try:
+        return score_volume(volume, bundle, any_sequence=any_sequence, with_interval=settings.SCORE_INTERVALS)
+    except NoIntervalError as error:
+        log.warning("scored without intervals: %s", error)
+        return score_volume(volume, bundle, any_sequence=any_sequence)
+
+
+def _hip(hip: "ScoredHip", flags: "tuple[Flag, ...]") -> HipOutcome:
+    outline, interval = hip.outline, hip.interval
+    refused = hip.refused if outline.refused or hip.is_stopped else None  # the others are found where the score is stored
     return HipOutcome(
         side=outline.side,
         found=outline.found.found,
         confidence=outline.found.confidence,
         centre_mm=outline.centre_mm,
         box={key: round(float(value), 2) for key, value in asdict(outline.box).items()} if outline.box else None,
-        mask=None if refused else outline.mask,
+        mask=None if outline.refused else outline.mask,
         refused=(refused.code, refused.message) if refused else None,
+        interval=(interval.low, interval.high, interval.level, interval.method) if interval else None,
+        flags=tuple(asdict(flag) for flag in flags if flag.side in ("", outline.side)),
     )
 
 

@@ -19,6 +19,8 @@ class HipOutcome:
     box : corners on the original grid, for display, or None
     mask : uint8 (slice, row, column), bit planes of `ml.labels` of this hip on the original grid, or None
     refused : (code, message) where no score can come of it, or None
+    interval : low, high, level and method of the interval around its UNet-score, or None
+    flags : faults of the pictures that concern this hip, as `Score.flags` holds them
     """
 
     side: str
@@ -28,6 +30,8 @@ class HipOutcome:
     box: dict[str, object] | None = None
     mask: npt.NDArray[np.uint8] | None = field(default=None, repr=False)
     refused: tuple[str, str] | None = None
+    interval: tuple[float, float, float, str] | None = None
+    flags: tuple[dict[str, object], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,18 @@
-"""Which model is in force, read from the bundle's description; needs no torch."""
+"""Which model is in force, and its files on this machine; needs no torch."""
 
-import hashlib
-import json
+import shutil
+import tempfile
 from pathlib import Path
 
 from django.conf import settings
 from django.db import transaction
+from django.utils import timezone
 
+from hipapp.accounts.models import User
 from hipapp.core.errors import DomainError
-from hipapp.imaging.models import ModelVersion
+from hipapp.core.storage import DamagedFileError, MissingFileError, put_content, read_content
+from hipapp.imaging.bundles import DESCRIPTION, BundleFiles, BundleRefusedError, read_bundle, written
+from hipapp.imaging.models import ModelVersion, Promotion
 
 
 class NoModelError(DomainError):
@@ -18,60 +22,109 @@ class NoModelError(DomainError):
 
 
 def bundle_folder() -> Path:
-    """Folder of the bundle in force."""
+    """Folder of the bundle that this release ships."""
     return Path(settings.BASE_DIR) / "ml" / "weights" / "default"
 
 
-def register_model() -> ModelVersion:
-    """The row of the installed bundle, made on first sight and put in force.
+def ensure_model_in_force() -> ModelVersion:
+    """The model in force. Where there is none yet, the one that this release ships is stored and put in force.
+
+    Once a model is in force only a promotion replaces it, whatever later releases ship.
 
     Raises
     ------
     NoModelError
-        The bundle or its description is missing or damaged.
+        There is none, and the shipped bundle is missing or damaged.
     """
-    description = _describe(bundle_folder())
-    sha256 = description_hash(description)
-    known = ModelVersion.objects.filter(sha256=sha256, is_in_force=True).first()
-    if known is not None:
+    known = ModelVersion.objects.filter(is_in_force=True).first()
+    if known is not None and known.files:
         return known
+    try:
+        bundle = read_bundle(bundle_folder())
+    except BundleRefusedError as error:
+        raise NoModelError(
+            f"No model is installed: {bundle_folder()} is missing or damaged. {error.message} Studies are stored and can be "
+            "scored later; tell the administrator.",
+            code="no_model",
+        ) from error
     with transaction.atomic():
         list(ModelVersion.objects.select_for_update().filter(is_in_force=True))
-        ModelVersion.objects.filter(is_in_force=True).exclude(sha256=sha256).update(is_in_force=False)
-        model, _ = ModelVersion.objects.update_or_create(
-            sha256=sha256,
-            defaults={"is_in_force": True},
-            create_defaults={
-                "name": str(description["name"]),
-                "version": str(description["version"]),
-                "settings": _section(description, "settings"),
-                "metrics": _section(description, "metrics"),
-                "is_in_force": True,
-            },
-        )
+        model = store_bundle(bundle, state=ModelVersion.State.READY)
+        if not model.is_in_force:
+            put_in_force(model, reason="Shipped with the release")
     return model
 
 
-def description_hash(description: dict) -> str:
-    """The bundle's SHA-256 as `ml.bundle.bundle_hash` makes it, which can't be called here because it needs torch."""
-    files = description["files"]
-    return hashlib.sha256("".join(f"{name} {files[name]}\n" for name in sorted(files)).encode()).hexdigest()
+def store_bundle(bundle: BundleFiles, **values: object) -> ModelVersion:
+    """The row of a bundle, with its files in the private storage."""
+    files = {name: put_content(content, "models", Path(name).suffix) for name, content in bundle.files.items()}
+    model, _ = ModelVersion.objects.update_or_create(
+        sha256=bundle.sha256,
+        defaults={
+            "name": bundle.name,
+            "version": bundle.version,
+            "settings": _section(bundle.description, "settings"),
+            "metrics": _section(bundle.description, "metrics"),
+            "description": bundle.description,
+            "files": files,
+            "n_bytes": bundle.n_bytes,
+            **values,
+        },
+    )
+    return model
+
+
+def put_in_force(model: ModelVersion, *, by: User | None = None, reason: str) -> Promotion:
+    """Put a model in force instead of the one that is, and note it; inside a transaction that locked the latter."""
+    replaced = ModelVersion.objects.filter(is_in_force=True).first()
+    ModelVersion.objects.filter(is_in_force=True).update(is_in_force=False)
+    model.is_in_force = True
+    model.promoted_at = model.promoted_at or timezone.now()
+    model.save(update_fields=["is_in_force", "promoted_at"])
+    return Promotion.objects.create(model_version=model, replaced=replaced, by=by, reason=reason)
+
+
+def model_folder_root() -> Path:
+    """Where this machine keeps its copies of models."""
+    return Path(settings.VAR_DIR) / "models"
+
+
+def model_folder(model: ModelVersion) -> Path:
+    """The bundle of a model as a folder of this machine, fetched from the storage on first use.
+
+    Raises
+    ------
+    NoModelError
+        The storage has its files no more.
+    """
+    folder = model_folder_root() / model.sha256
+    if folder.is_dir():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    incoming = Path(tempfile.mkdtemp(dir=folder.parent, prefix="incoming-"))
+    try:
+        for name, path in model.files.items():
+            (incoming / name).write_bytes(read_content(path))
+        (incoming / DESCRIPTION).write_bytes(written(model.description))
+        incoming.rename(folder)
+    except (MissingFileError, DamagedFileError) as error:
+        raise NoModelError(
+            f"The files of model {model} are missing or damaged in the file storage. Tell the administrator: the model can be "
+            "imported again, and studies be scored then.",
+            code="model_files_missing",
+        ) from error
+    except OSError:
+        if not folder.is_dir():  # else another process of this machine was faster
+            raise
+    finally:
+        shutil.rmtree(incoming, ignore_errors=True)
+    return folder
+
+
+def forget_folder(model: ModelVersion) -> None:
+    """Throw this machine's copy of a model away, so that it is fetched anew."""
+    shutil.rmtree(model_folder_root() / model.sha256, ignore_errors=True)
 
 
 def _section(description: dict, key: str) -> dict:
     return {part: value[key] for part, value in description.items() if isinstance(value, dict) and key in value}
-
-
-def _describe(folder: Path) -> dict:
-    path = folder / "bundle.json"
-    try:
-        description = json.loads(path.read_text())
-        description_hash(description)
-        str(description["name"]), str(description["version"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise NoModelError(
-            f"No model is installed: {path} is missing or damaged. Studies are stored and can be scored later; "
-            "tell the administrator.",
-            code="no_model",
-        ) from error
-    return description

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
+from typing import Any
 from uuid import UUID
 
-from django.db.models import F
+from django.db.models import F, Q, QuerySet
 
 from hipapp.clinic.models import Side
 from hipapp.imaging.models import Review, Score, Study
@@ -37,6 +38,9 @@ class HipResult:
     synovitis: float | None = None
     mean_per_slice: float | None = None
     lesion_ml: float | None = None
+    interval_low: float | None = None
+    interval_high: float | None = None
+    interval_level: float | None = None
     n_role_slices: int = 0
     n_assessable_slices: int = 0
     model_name: str = ""
@@ -44,6 +48,7 @@ class HipResult:
     is_model_in_force: bool = True
     is_corrected: bool = False
     warnings: tuple[str, ...] = field(default=())
+    flags: tuple[dict[str, Any], ...] = field(default=())
     refused_code: str = ""
     refused_message: str = ""
 
@@ -108,7 +113,7 @@ Key = tuple[int | None, str]
 def _rows(series_ids: list[int]) -> tuple[dict[Key, list[Score]], dict[Key, list[Review]]]:
     scores: dict[Key, list[Score]] = defaultdict(list)
     reviews: dict[Key, list[Review]] = defaultdict(list)
-    rows = Score.objects.filter(series_id__in=series_ids).select_related("model_version", "segmentation")
+    rows = counting_scores().filter(series_id__in=series_ids).select_related("model_version", "segmentation")
     for score in rows.defer("segmentation__mask"):
         scores[score.series_id, score.side].append(score)
     for review in Review.objects.filter(series_id__in=series_ids).order_by("-created_at", "-pk"):
@@ -129,12 +134,18 @@ def _result(study: Study, side: str, scores: list[Score], reviews: list[Review])
     return _of_score(study, score, ACCEPTED if verdict == Review.Verdict.ACCEPT or _is_corrected(score) else UNREVIEWED)
 
 
+def counting_scores() -> QuerySet[Score]:
+    """All scores but those of models that never were in force: they are there to be compared, and count for nothing."""
+    was_in_force = Q(model_version__is_in_force=True) | Q(model_version__promoted_at__isnull=False)
+    return Score.objects.filter(Q(model_version=None) | was_in_force)
+
+
 def current_score(scores: Iterable[Score], reviews: Sequence[Review]) -> tuple[Score | None, str]:
     """The score of one hip that counts, with the newest verdict on it; None where all were rejected or there is none.
 
     Parameters
     ----------
-    scores : of one series and side, with model version and segmentation
+    scores : from `counting_scores`, of one series and side, with model version and segmentation
     reviews : of the same, newest first
     """
     verdicts: dict[int | None, str] = {}
@@ -184,6 +195,9 @@ def _of_score(study: Study, score: Score, review: str) -> HipResult:
         synovitis=score.synovitis,
         mean_per_slice=score.mean_per_slice,
         lesion_ml=score.lesion_ml,
+        interval_low=score.interval_low,
+        interval_high=score.interval_high,
+        interval_level=score.interval_level,
         n_role_slices=score.n_role_slices,
         n_assessable_slices=score.n_assessable_slices,
         model_name=model.name if model else "",
@@ -191,6 +205,7 @@ def _of_score(study: Study, score: Score, review: str) -> HipResult:
         is_model_in_force=model.is_in_force if model else True,
         is_corrected=_is_corrected(score),
         warnings=tuple(score.warnings),
+        flags=tuple(score.flags),
         refused_code=score.refused_code,
         refused_message=score.refused_message,
     )

@@ -1,21 +1,28 @@
 """Reads of imaging: which studies a person may see, and the lists of them."""
 
-from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
+from dataclasses import dataclass
 
-from hipapp.accounts.models import User
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery
+
+from hipapp.accounts.models import Centre, User
 from hipapp.accounts.permissions import Act, can, centres_for
-from hipapp.imaging.models import ModelVersion, Review, Score, Study, Upload
-from hipapp.imaging.results import HipResult, results_of_studies, scores_by_visit
+from hipapp.imaging.models import CrossValidation, Instance, ModelVersion, Rescoring, Review, Score, Sender, Study, Upload
+from hipapp.imaging.results import HipResult, counting_scores, results_of_studies, scores_by_visit
 
 __all__ = [
     "HipResult",
+    "counting_scores",
+    "contested_pairs",
+    "contested_studies",
     "held_studies",
+    "managed_senders",
     "may_see_images",
     "model_in_force",
     "results_of_studies",
     "scores_by_visit",
     "search_studies",
     "unassigned_studies",
+    "visible_rescorings",
     "visible_scores",
     "visible_studies",
     "visible_uploads",
@@ -26,7 +33,7 @@ def visible_studies(user: User) -> QuerySet[Study]:
     """Studies of the centres where the person may see patients, newest acquisition first."""
     return (
         Study.objects.filter(centre__in=centres_for(user, Act.VIEW_PATIENTS))
-        .select_related("centre", "visit__patient", "chosen_series", "intended_patient", "intended_visit")
+        .select_related("centre__imaging_policy", "visit__patient", "chosen_series", "intended_patient", "intended_visit")
         .order_by(F("acquired_at").desc(nulls_last=True), "-created_at")
     )
 
@@ -41,6 +48,39 @@ def visible_scores(user: User) -> QuerySet[Score]:
     return Score.objects.filter(series__study__in=visible_studies(user).order_by()).select_related(
         "series__study__visit__patient", "model_version"
     )
+
+
+def managed_senders(user: User) -> QuerySet[Sender]:
+    """DICOM senders of the centres that the person administers, with the time of their last delivery."""
+    last = Upload.objects.filter(sender=OuterRef("pk")).order_by("-created_at").values("created_at")[:1]
+    return (
+        Sender.objects.filter(centre__in=centres_for(user, Act.MANAGE)).select_related("centre").annotate(last_at=Subquery(last))
+    )
+
+
+def contested_studies(user: User) -> QuerySet[Study]:
+    """Studies with images that contradict stored ones of the same UID; `n_contested` says how many."""
+    waiting = Instance.objects.filter(study=OuterRef("pk"), state=Instance.State.CONFLICT).order_by().values("study")
+    n = Subquery(waiting.annotate(n=Count("pk")).values("n"))
+    return visible_studies(user).annotate(n_contested=n).filter(n_contested__gt=0)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A stored image and the one of the same UID that contradicts it."""
+
+    number: int
+    ours: Instance
+    theirs: Instance
+
+
+def contested_pairs(study: Study) -> list[Pair]:
+    """What a person has to decide about a study, in the order of the images' numbers."""
+    theirs = list(study.instances.filter(state=Instance.State.CONFLICT))
+    in_use = study.instances.filter(state=Instance.State.CURRENT, sop_uid__in=[row.sop_uid for row in theirs])
+    ours = {row.sop_uid: row for row in in_use}
+    pairs = [Pair(row.number, ours[row.sop_uid], row) for row in theirs if row.sop_uid in ours]
+    return sorted(pairs, key=lambda pair: (pair.number, pair.theirs.pk))
 
 
 def may_see_images(user: User, study: Study) -> bool:
@@ -78,10 +118,26 @@ def search_studies(studies: QuerySet[Study], words: str = "", kind: str = "") ->
         return studies.exclude(refused_code="")
     if kind == "unreviewed":
         newest = Review.objects.filter(series=OuterRef("series"), side=OuterRef("side")).order_by("-created_at", "-pk")
-        scores = Score.objects.filter(series=OuterRef("chosen_series"), refused_code="")
+        scores = counting_scores().filter(series=OuterRef("chosen_series"), refused_code="")
         scores = scores.annotate(verdict=Subquery(newest.values("verdict")[:1]))
         return studies.filter(Exists(scores.filter(Q(verdict=None) | Q(verdict=Review.Verdict.WITHDRAWN))))
     return studies
+
+
+def visible_rescorings(user: User) -> QuerySet[Rescoring]:
+    """Re-scorings of centres that the person administers, all of them."""
+    others = Centre.objects.exclude(pk__in=centres_for(user, Act.MANAGE).values("pk"))
+    return (
+        Rescoring.objects.exclude(centres__in=others)
+        .select_related("model_version", "baseline", "job", "ordered_by")
+        .prefetch_related("centres")
+    )
+
+
+def visible_cross_validations(user: User) -> QuerySet[CrossValidation]:
+    """Comparisons of networks: of the whole installation, for coordinators and administrators of any centre."""
+    rows = CrossValidation.objects.all()
+    return rows if can(user, Act.COMPARE_NETWORKS) else rows.none()
 
 
 def model_in_force() -> ModelVersion | None:

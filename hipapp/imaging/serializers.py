@@ -9,8 +9,10 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from hipapp.clinic.models import Patient, Visit
-from hipapp.imaging.models import Review, Score, Series, SliceMeasure, Study
+from hipapp.imaging.models import DeidentificationReport, Review, Score, Series, SliceMeasure, Study
 from hipapp.imaging.picker import Target
+from hipapp.imaging.policy import check_study
+from hipapp.imaging.protocol import Check, Deviation
 from hipapp.imaging.results import HipResult
 
 
@@ -25,11 +27,15 @@ class HipResultSerializer(serializers.Serializer[HipResult]):
     synovitis = serializers.FloatField(allow_null=True)
     mean_per_slice = serializers.FloatField(allow_null=True)
     lesion_ml = serializers.FloatField(allow_null=True, help_text="mL")
+    interval_low = serializers.FloatField(allow_null=True, help_text="Interval around the UNet-score, where one was asked for")
+    interval_high = serializers.FloatField(allow_null=True)
+    interval_level = serializers.FloatField(allow_null=True, help_text="Probability that it holds the true score")
     n_role_slices = serializers.IntegerField(help_text="of 15")
     n_assessable_slices = serializers.IntegerField(help_text="of 15")
     model = serializers.CharField(help_text="Name and version")
     is_corrected = serializers.BooleanField()
     warnings = serializers.ListField(child=serializers.CharField())
+    flags = serializers.ListField(child=serializers.DictField(), help_text="Faults of the pictures")
     refused_code = serializers.CharField(allow_blank=True)
     refused_message = serializers.CharField(allow_blank=True)
 
@@ -42,6 +48,30 @@ class SeriesSerializer(serializers.ModelSerializer[Series]):
         ]  # fmt: skip
 
 
+class DeviationSerializer(serializers.Serializer[Deviation]):
+    key = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
+    found = serializers.CharField(help_text="With its unit")
+    expected = serializers.CharField()
+    forbids = serializers.BooleanField(help_text="Whether the centre lets such a series have no score")
+
+
+class ProtocolSerializer(serializers.Serializer[Check]):
+    """Where the scored series is not as its centre expects it."""
+
+    is_met = serializers.BooleanField()
+    deviations = DeviationSerializer(many=True)
+    unknown = serializers.ListField(child=serializers.CharField(), help_text="What its header doesn't tell")
+
+
+class DeidentificationSerializer(serializers.ModelSerializer[DeidentificationReport]):
+    """What was taken out of its files: by attribute, from how many; never a value."""
+
+    class Meta:
+        model = DeidentificationReport
+        fields = ["n_files", "method", "removed", "replaced"]
+
+
 class StudySerializer(serializers.ModelSerializer[Study]):
     """A study without identity. `series_uid` and `study_uid` are the remapped UIDs."""
 
@@ -50,12 +80,15 @@ class StudySerializer(serializers.ModelSerializer[Study]):
     study_code = serializers.SerializerMethodField(help_text="Pseudonym of the patient")
     series = serializers.SerializerMethodField()
     hips = serializers.SerializerMethodField(help_text="By side; a hip that is still being scored is missing")
+    protocol = serializers.SerializerMethodField(help_text="Null where no series is scored")
+    deidentification = serializers.SerializerMethodField(help_text="Null for studies stored before it was counted")
 
     class Meta:
         model = Study
         fields = [
             "id", "centre", "patient", "study_code", "visit", "study_uid", "state", "held_reasons", "acquired_at", "description",
             "chosen_series", "is_sequence_overridden", "refused_code", "refused_message", "created_at", "series", "hips",
+            "protocol", "protocol_decision", "deidentification",
         ]  # fmt: skip
 
     def get_patient(self, study: Study) -> int | None:
@@ -73,6 +106,16 @@ class StudySerializer(serializers.ModelSerializer[Study]):
         results = self.context["results"][study.pk]
         return {side: HipResultSerializer(result).data for side, result in results.items()}
 
+    @extend_schema_field(ProtocolSerializer(allow_null=True))
+    def get_protocol(self, study: Study) -> Any:
+        check = check_study(study, [result.n_role_slices for result in self.context["results"][study.pk].values()])
+        return ProtocolSerializer(check).data if check else None
+
+    @extend_schema_field(DeidentificationSerializer(allow_null=True))
+    def get_deidentification(self, study: Study) -> Any:
+        report = getattr(study, "deidentification", None)
+        return DeidentificationSerializer(report).data if report else None
+
 
 class SliceMeasureSerializer(serializers.ModelSerializer[SliceMeasure]):
     class Meta:
@@ -86,7 +129,8 @@ class ScoreSerializer(serializers.ModelSerializer[Score]):
     study = serializers.UUIDField(source="series.study_id")
     patient = serializers.SerializerMethodField()
     visit = serializers.IntegerField(source="series.study.visit_id", allow_null=True)
-    model = serializers.CharField(source="model_version.__str__", default="")
+    model = serializers.CharField(source="model_version.__str__", default="", help_text="Name and version")
+    model_sha256 = serializers.CharField(source="model_version.sha256", default="", help_text="Of the model's bundle")
     is_current = serializers.SerializerMethodField(help_text="Whether this is the score that counts for the hip")
     slices = SliceMeasureSerializer(many=True)
 
@@ -94,8 +138,9 @@ class ScoreSerializer(serializers.ModelSerializer[Score]):
         model = Score
         fields = [
             "id", "study", "series", "patient", "visit", "side", "unet_score", "bme_femoral", "bme_acetabular", "synovitis",
-            "mean_per_slice", "lesion_ml", "n_role_slices", "n_assessable_slices", "warnings", "refused_code", "refused_message",
-            "model", "is_current", "created_at", "slices",
+            "mean_per_slice", "lesion_ml", "interval_low", "interval_high", "interval_level", "interval_method",
+            "n_role_slices", "n_assessable_slices", "flags", "warnings", "refused_code", "refused_message",
+            "model", "model_sha256", "is_current", "created_at", "slices",
         ]  # fmt: skip
 
     def get_patient(self, score: Score) -> int | None:
@@ -114,6 +159,11 @@ class UploadSerializer(serializers.Serializer[Any]):
     visit = serializers.IntegerField(required=False, allow_null=True)
     patient = serializers.IntegerField(required=False, allow_null=True)
     centre = serializers.SlugField(required=False, help_text="Code; needed only where you have several")
+    complete = serializers.ChoiceField(
+        choices=["1", "0"],
+        required=False,
+        help_text="0: more of the study will come; it is scored when it has been quiet for a while",
+    )
 
 
 class OrderedSerializer(serializers.Serializer[Any]):

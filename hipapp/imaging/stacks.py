@@ -3,14 +3,14 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import numpy as np
-
 from hipapp.imaging.models import Instance, Series, Study
+from hipapp.imaging.policy import acquisition_values
 from hipapp.imaging.receiving.files import read_stored_frames
-from ml.dicom.assemble import build_volume
-from ml.dicom.choose import Candidate, choose_series, weigh
+from ml.dicom.assemble import build_volume, describe, lay_out
+from ml.dicom.choose import Candidate, choose_candidate, weigh, why_chosen
 from ml.dicom.errors import UnscorableError
 from ml.dicom.header import Frame
+from ml.dicom.look import window_of
 from ml.dicom.series import Series as Stack
 from ml.dicom.series import stack
 from ml.dicom.study import Study as DicomStudy
@@ -18,6 +18,7 @@ from ml.dicom.volume import Volume
 
 Slices = list[list[object]]
 WINDOW_PERCENTILES = (1.0, 99.0)
+WITHOUT_PLACE = "does not say where in the body it lies (Image Position or Orientation is missing)"
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,14 @@ class Sorted:
 
 def sort_study(frames: Iterable[Frame]) -> Sorted:
     """Frames in any order → stacks, weighed, and the choice among them."""
-    study = DicomStudy(tuple(stack(frames)), [])
+    stacks = tuple(stack(frames))
+    study = DicomStudy(stacks, [], [] if stacks else [("each of them", WITHOUT_PLACE)])
     try:
-        choice = choose_series(study)
+        candidate, _, _, candidates = choose_candidate(study, lay_out)
     except UnscorableError as error:
-        candidates = error.candidates or weigh(study)
-        return Sorted(tuple(candidates), None, "", error.code, error.message[:500])  # type: ignore[arg-type]
-    return Sorted(choice.candidates or weigh(study), choice.series, choice.why)
+        weighed = error.candidates or weigh(study)
+        return Sorted(tuple(weighed), None, "", error.code, error.message[:500])  # type: ignore[arg-type]
+    return Sorted(candidates, candidate.series, why_chosen(candidate, candidates))
 
 
 def series_values(candidate: Candidate) -> dict[str, object]:
@@ -54,21 +56,19 @@ def series_values(candidate: Candidate) -> dict[str, object]:
         "why": candidate.why[:500],
     }
     try:
-        volume, _ = build_volume(found, strict=False)
+        grid, _ = lay_out(found, strict=False)
     except UnscorableError as error:
         return {**values, "code": candidate.code or error.code, "why": f"{candidate.why}; {error.message}"[:500]}
     return {
         **values,
-        "spacing_mm": [round(value, 4) for value in volume.spacing_mm],
-        "tags": {key: value for key, value in volume.tags.items() if key != "series_uid"},
-        "slices": slices_of(volume),
-        "window": _window(volume),
+        "spacing_mm": [round(value, 4) for value in grid.spacing_mm],
+        "tags": {
+            **{key: value for key, value in describe(found).items() if key != "series_uid"},
+            **acquisition_values(found, grid.spacing_mm),
+        },
+        "slices": [[s.uid, s.frame, s.transpose, s.flip_rows, s.flip_columns] for s in grid.sources],
+        "window": window_of([frame.look for frame in found.frames if frame.look], WINDOW_PERCENTILES),
     }
-
-
-def slices_of(volume: Volume) -> Slices:
-    """The slices' sources as stored in Series.slices."""
-    return [[s.uid, s.frame, s.transpose, s.flip_rows, s.flip_columns] for s in volume.sources]
 
 
 def load_volume(series: Series) -> tuple[Volume, list[str]]:
@@ -111,11 +111,11 @@ def write_series(study: Study, result: Sorted) -> None:
 
     A stack that later files changed keeps its row, marked superseded, where scores hang on it; else the row goes.
     """
-    current = {frozenset(frame_keys(row)): row for row in study.series.all() if row.slices}
+    current = {frozenset(frame_keys(row)): row for row in study.series.filter(is_superseded=False) if row.slices}
     next_part: dict[str, int] = {}
     for row in study.series.all():
         next_part[row.series_uid] = max(next_part.get(row.series_uid, 0), row.stack + 1)
-    instances = {instance.sop_uid: instance for instance in study.instances.all()}
+    instances = {instance.sop_uid: instance for instance in study.instances.filter(state=Instance.State.CURRENT)}
     kept: set[int] = set()
     chosen: Series | None = None
     for candidate in result.candidates:
@@ -127,7 +127,7 @@ def write_series(study: Study, result: Sorted) -> None:
         if candidate.series is result.chosen:
             chosen = row
             Series.objects.filter(pk=row.pk).update(why=result.why[:500], code="")
-    _retire([row for row in study.series.all() if row.pk not in kept])
+    retire_series([row for row in study.series.filter(is_superseded=False) if row.pk not in kept])
     _choose(study, chosen, result)
 
 
@@ -137,7 +137,8 @@ def _create(study: Study, candidate: Candidate, part: int, instances: dict[str, 
     return row
 
 
-def _retire(rows: list[Series]) -> None:
+def retire_series(rows: Iterable[Series]) -> None:
+    """Take stacks out of use: kept, marked superseded, where scores hang on them; else deleted."""
     for row in rows:
         if row.scores.exists() or row.segmentations.exists() or row.reviews.exists():
             Series.objects.filter(pk=row.pk).update(is_superseded=True)
@@ -156,8 +157,3 @@ def _choose(study: Study, chosen: Series | None, result: Sorted) -> None:
     study.is_sequence_overridden = False
     study.refused_code, study.refused_message = result.refused_code, result.refused_message
     study.save(update_fields=["chosen_series", "is_sequence_overridden", "refused_code", "refused_message"])
-
-
-def _window(volume: Volume) -> list[float]:
-    low, high = np.percentile(volume.pixels, WINDOW_PERCENTILES)
-    return [float(low), float(max(high, low + 1e-6))]

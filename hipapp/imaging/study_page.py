@@ -9,8 +9,12 @@ from django.urls import reverse
 from hipapp.accounts.models import User
 from hipapp.accounts.permissions import Act, can
 from hipapp.clinic.models import Side
-from hipapp.imaging.models import HipBox, Review, Series, SliceMeasure, Study
-from hipapp.imaging.results import HipResult, results_of_studies
+from hipapp.imaging.export.service import KINDS, Kind
+from hipapp.imaging.models import HipBox, OriginalFile, Review, Segmentation, Series, SliceMeasure, Study
+from hipapp.imaging.policy import REFUSED as PROTOCOL
+from hipapp.imaging.policy import check_study
+from hipapp.imaging.protocol import Check
+from hipapp.imaging.results import ACCEPTED, HipResult, results_of_studies
 from hipapp.imaging.selectors import may_see_images, model_in_force, visible_studies
 from hipapp.jobs.models import Job
 from scoring.mri.patient import PatientScore, combine_hips
@@ -48,6 +52,13 @@ class StudyPage:
     can_review: bool
     can_place: bool
     may_see_images: bool
+    exports: dict[str, Kind]
+
+    protocol: Check | None = None
+    can_erase: bool = False
+    can_return: bool = False
+    has_originals: bool = False
+    is_forbidden: bool = False
 
     @property
     def is_moving(self) -> bool:
@@ -79,6 +90,12 @@ def study_page(study: Study, user: User, series_key: str | None = None) -> Study
         can_review=can(user, Act.REVIEW, study.centre),
         can_place=can(user, Act.UPLOAD, study.centre),
         may_see_images=is_shown,
+        protocol=check_study(study, [result.n_role_slices for result in results.values()]),
+        is_forbidden=PROTOCOL in {study.refused_code, *(result.refused_code for result in results.values())},
+        can_erase=can(user, Act.ERASE, study.centre),
+        can_return=can(user, Act.RETURN, study.centre),
+        has_originals=can(user, Act.VIEW_ORIGINALS, study.centre) and OriginalFile.objects.filter(instance__study=study).exists(),
+        exports=KINDS if is_shown and any(result.segmentation_id for result in results.values()) else {},
     )
 
 
@@ -117,12 +134,48 @@ def viewer_data(study: Study, series: Series, results: dict[str, HipResult]) -> 
         "n_slices": n_slices,
         "first": _first_slice(mine, n_slices),
         "slices": [reverse("imaging:slice", args=[study.pk, series.pk, index]) for index in range(n_slices)],
-        "outlines": [reverse("imaging:outlines", args=[study.pk, series.pk, index]) + f"?of={keys}" for index in range(n_slices)]
-        if keys
-        else [],
+        "outlines": _outlines(study, series, keys),
+        "drawn": _drawn_by(mine),
+        "others": _others(study, series, {result.segmentation_id for result in mine.values()}) if is_scored else [],
         "measures": _measures(mine),
         "spacing_mm": series.spacing_mm,
     }
+
+
+def _outlines(study: Study, series: Series, keys: str) -> list[str]:
+    """Addresses of the outlines `keys` (as in `?of=`), one a slice."""
+    if not keys:
+        return []
+    return [reverse("imaging:outlines", args=[study.pk, series.pk, index]) + f"?of={keys}" for index in range(len(series.slices))]
+
+
+def _drawn_by(results: dict[str, HipResult]) -> str:
+    """Who drew the outlines that stand: `unet 1, accepted`; hips that differ are named by their letter."""
+    said = {side: _by(result) for side, result in results.items()}
+    if len(set(said.values())) == 1:
+        return next(iter(said.values()))
+    return "; ".join(f"{side[0].upper()} {said[side]}" for side in ("right", "left") if side in said)
+
+
+def _by(result: HipResult) -> str:
+    if result.is_corrected:
+        return "corrected by hand"
+    return f"{result.model}, accepted" if result.review == ACCEPTED else result.model
+
+
+def _others(study: Study, series: Series, shown: set[int | None]) -> list[dict[str, Any]]:
+    """Other outlines of the same series, to be looked at beside those that stand: as models predicted them, or drawn by hand."""
+    groups: dict[str, dict[str, int]] = {}
+    rows = Segmentation.objects.filter(series=series).defer("mask").select_related("model_version")
+    was_in_force = Q(model_version__is_in_force=True) | Q(model_version__promoted_at__isnull=False)
+    for row in rows.filter(Q(author__isnull=False) | was_in_force).order_by("-model_version__is_in_force", "-created_at"):
+        label = f"{row.model_version}, as predicted" if row.author_id is None else "drawn by hand"
+        groups.setdefault(label, {}).setdefault(row.side, row.pk)
+    return [
+        {"label": label, "outlines": _outlines(study, series, "-".join(str(key) for key in sides.values()))}
+        for label, sides in groups.items()
+        if not set(sides.values()) <= shown
+    ]
 
 
 def _measures(results: dict[str, HipResult]) -> dict[str, list[dict[str, Any]]]:

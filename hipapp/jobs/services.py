@@ -151,6 +151,13 @@ def release(job_id: uuid.UUID, attempt: int) -> None:
         send(Job.objects.get(pk=job_id))
 
 
+def put_back(job_id: uuid.UUID, attempt: int, percent: int, message: str) -> None:
+    """Let a job that has done a share of its work wait for its next turn; what it did counts, so attempts begin anew."""
+    values = {"state": Job.State.QUEUED, "attempt": 0, "lease_expires_at": None, "progress": percent, "message": message[:300]}
+    if _mine(job_id, attempt).update(**values):
+        send(Job.objects.get(pk=job_id))
+
+
 _GAVE_UP = "This didn't work in three attempts. Nothing is lost: try it again, or tell the administrator."
 
 

@@ -6,6 +6,7 @@ import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pghistory
 from celery import shared_task
@@ -35,14 +36,26 @@ class Progress:
             raise LostJobError(str(self.job_id))
 
 
-def job_task(name: str) -> Callable[[Callable[..., str]], Callable[..., str]]:
+@dataclass(frozen=True)
+class Unfinished:
+    """What work returns that has done a share and wants to go on with a new message, so that other jobs get their turn."""
+
+    percent: float
+    message: str
+
+
+Work = Callable[..., "str | Unfinished"]
+
+
+def job_task(name: str) -> Callable[[Work], Callable[..., Any]]:
     """Register a function as the work of jobs of this task name.
 
-    The function gets `progress` and the job's arguments as keywords and returns the sentence the job ends with. A
-    DomainError ends the job as failed with its message; any other error is logged and the job tried again.
+    The function gets `progress` and the job's arguments as keywords and returns the sentence the job ends with, or
+    `Unfinished`: then it is called again, behind the jobs that wait already. A DomainError ends the job as failed with its
+    message; any other error is logged and the job tried again.
     """
 
-    def register(work: Callable[..., str]) -> Callable[..., str]:
+    def register(work: Work) -> Callable[..., Any]:
         @shared_task(name=name)  # type: ignore[untyped-decorator]
         @functools.wraps(work)
         def task(job_id: str) -> None:
@@ -53,7 +66,7 @@ def job_task(name: str) -> Callable[[Callable[..., str]], Callable[..., str]]:
     return register
 
 
-def run(job_id: str, work: Callable[..., str]) -> None:
+def run(job_id: str, work: Work) -> None:
     """One attempt at a job; returns quietly when there is nothing (more) to do."""
     job = services.claim(job_id)
     if job is None:
@@ -63,8 +76,11 @@ def run(job_id: str, work: Callable[..., str]) -> None:
     beat.start()
     try:
         with pghistory.context(user=job.created_by_id, door="job", job=str(job.pk)):
-            message = work(Progress(job.pk, job.attempt), **job.arguments)
-        services.finish(job.pk, job.attempt, message)
+            outcome = work(Progress(job.pk, job.attempt), **job.arguments)
+        if isinstance(outcome, Unfinished):
+            services.put_back(job.pk, job.attempt, round(outcome.percent), outcome.message)
+        else:
+            services.finish(job.pk, job.attempt, outcome)
     except LostJobError:
         log.info("job %s is no longer attempt %s's", job.pk, job.attempt)
     except DomainError as error:

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Callable
 
 from celery.signals import worker_ready
 from django.conf import settings
@@ -10,6 +11,7 @@ from django.db import close_old_connections, connection
 from hipapp.jobs.services import sweep
 
 log = logging.getLogger(__name__)
+also_swept: list[Callable[[], int]] = []  # what other apps look for in each round; gives how many rows it set going
 
 
 @worker_ready.connect  # type: ignore[untyped-decorator]
@@ -23,6 +25,8 @@ def _sweep_forever() -> None:
     while True:
         try:
             close_old_connections()
+            for look in also_swept:
+                look()
             if n := sweep():
                 log.info("sweeper sent %s jobs again", n)
         except Exception:  # the database may be away for a while; the next round tries again

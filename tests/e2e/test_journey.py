@@ -77,7 +77,7 @@ def test_from_a_dropped_study_to_the_timeline(page, live_server, start_worker, p
     page.wait_for_url("**/uploads/*/", timeout=60_000)
     page.get_by_text("20 stored").first.wait_for(timeout=120_000)
     page.locator("a[href*='/studies/']:not([href='/studies/'])").filter(has_text="2026-03-02").first.click()
-    page.locator("td.num", has_text=".").first.wait_for(timeout=240_000)
+    page.locator("section[aria-labelledby=scores] td.num", has_text=".").first.wait_for(timeout=240_000)
     score = Score.objects.get(side="right")
     assert score.unet_score is not None
     assert page.get_by_text(f"{score.unet_score:.2f}").first.is_visible()
@@ -105,3 +105,29 @@ def test_files_that_are_no_mri_are_refused_in_words(page, live_server, start_wor
     page.wait_for_url("**/uploads/*/", timeout=60_000)
     page.get_by_text("1 refused").first.wait_for(timeout=60_000)
     assert "DICOM" in page.inner_text("main")
+
+
+def test_an_upload_goes_on_by_itself_when_the_connection_drops(page, live_server, start_worker, people):
+    start_worker("default")
+    sign_in(page, live_server.url, people["radiologist"].username)
+    page.goto(f"{live_server.url}/uploads/")
+    sent = []
+    is_cut = []
+
+    def cut_once(route):
+        if route.request.method == "PATCH" and not is_cut:
+            is_cut.append(route.request.headers["upload-offset"])
+            route.abort("connectionreset")
+            return
+        if route.request.method in ("POST", "PATCH"):
+            sent.append(int(route.request.headers.get("upload-offset", 0)))
+        route.continue_()
+
+    page.route("**/uploads/*/files/*", cut_once)
+    letter = b"Dear colleague, " * (20 * 2**20 // 16)  # three pieces of 8 MiB
+    page.set_input_files("#pick-files", {"name": "letter.txt", "mimeType": "text/plain", "buffer": letter})
+    page.get_by_role("button", name="Upload and score").click()
+    page.wait_for_url("**/uploads/*/", timeout=60_000)
+    page.get_by_text("1 refused").first.wait_for(timeout=60_000)
+    assert is_cut == [str(8 * 2**20)]
+    assert [offset for offset in sent if offset] == [8 * 2**20, 16 * 2**20]  # nothing that had arrived was sent again

@@ -1,14 +1,11 @@
 """Imaging without a broker and without a network: messages are recorded, the network's answer is a drawing."""
 
-import json
-
 import pytest
 
 from hipapp.imaging import inference, registry
 from hipapp.jobs import services as jobs
+from tests.imaging.bundles import write_bundle
 from tests.imaging.studies import fake_segment
-
-FILES = {"hips.json": "c" * 64, "hips.safetensors": "b" * 64, "unet.safetensors": "a" * 64}
 
 
 @pytest.fixture(autouse=True)
@@ -22,11 +19,10 @@ def messages(request, monkeypatch):
 
 
 @pytest.fixture(autouse=True)
-def model_folder(monkeypatch, tmp_path):
-    """A bundle's description without weights."""
-    folder = tmp_path / "bundle"
-    folder.mkdir()
-    (folder / "bundle.json").write_text(json.dumps({"name": "unet", "version": "test", "files": FILES, "unet": {"settings": {}}}))
+def model_folder(monkeypatch, tmp_path, settings):
+    """A small bundle stands for the one that the release ships; fetched models lie in a folder of the test."""
+    settings.VAR_DIR = tmp_path
+    folder = write_bundle(tmp_path / "bundle")
     monkeypatch.setattr(registry, "bundle_folder", lambda: folder)
     return folder
 

@@ -57,8 +57,7 @@ def run_job(job: Job) -> Job:
     """Work off one job in this process, as a worker does."""
     from hipapp.imaging import tasks
 
-    work = {"imaging.receive": tasks.receive, "imaging.segment_series": tasks.segment_series}[job.task]
-    shell.run(str(job.pk), work)
+    shell.run(str(job.pk), getattr(tasks, job.task.removeprefix("imaging.")))
     job.refresh_from_db()
     return job
 

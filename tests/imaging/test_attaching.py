@@ -157,11 +157,12 @@ def test_later_files_of_another_person_are_not_added_to_a_waiting_study_either_a
     assert stored_bytes() == kept
 
 
-def test_later_files_with_burned_in_text_are_refused(radiologist, visit):
+def test_later_files_with_burned_in_text_hold_the_study(radiologist, visit):
     receive(radiologist, stir_files()[:5], visit=visit)
     upload = receive(radiologist, stir_files(BurnedInAnnotation="YES")[5:], visit=visit)
-    assert outcomes(upload) == {"refused": 4}
+    assert outcomes(upload) == {"held": 4}
     assert "burned into its pixels" in upload.report[0]["reason"]
+    assert Study.objects.get().state == Study.State.HELD
 
 
 def test_a_study_that_is_attached_elsewhere_is_left_there_with_a_note(radiologist, named, visit):

@@ -22,7 +22,12 @@ def model():
 
 @pytest.fixture
 def older():
-    return ModelVersion.objects.create(name="unet", version="1", sha256="1" * 64)
+    return ModelVersion.objects.create(name="unet", version="1", sha256="1" * 64, promoted_at=timezone.now())
+
+
+@pytest.fixture
+def candidate():
+    return ModelVersion.objects.create(name="unet", version="3", sha256="3" * 64)
 
 
 @pytest.fixture
@@ -66,6 +71,22 @@ def test_an_accepted_older_score_goes_before_the_model_in_force(study, model, ol
     make_score(study, model, 1.0)
     found = current(study)
     assert (found.unet_score, found.review, found.is_model_in_force) == (2.0, "accepted", False)
+
+
+def test_a_score_of_a_model_that_never_was_in_force_does_not_count(study, older, candidate):
+    make_score(study, candidate, 3.0)
+    assert current(study) is None
+    make_score(study, older, 2.0)
+    assert current(study).unet_score == 2.0
+
+
+def test_after_a_rollback_the_scores_of_the_model_before_count_again(study, model, older):
+    make_score(study, older, 2.0)
+    make_score(study, model, 1.0)
+    assert current(study).unet_score == 1.0
+    ModelVersion.objects.filter(pk=model.pk).update(is_in_force=False, promoted_at=timezone.now())
+    ModelVersion.objects.filter(pk=older.pk).update(is_in_force=True)
+    assert current(study).unet_score == 2.0
 
 
 def test_a_correction_goes_before_all(study, model, radiologist):

@@ -24,6 +24,27 @@ NUMBERS = _words(
     "ParallelReductionFactorInPlane LossyImageCompressionRatio FrameAcquisitionDuration"
 )
 
+# Of these numbers small ones only: a larger one is no count of slices but may be a record number.
+COUNTERS = _words(
+    "InstanceNumber SeriesNumber AcquisitionNumber EchoNumbers TemporalPositionIdentifier NumberOfTemporalPositions "
+    "TemporalPositionIndex InStackPositionNumber FrameAcquisitionNumber ImagesInAcquisition DimensionIndexValues NumberOfFrames"
+)
+MAX_COUNTER = 99_999
+MAX_NUMBER = 1e6  # of any number that is no pixel value of 32 bits: a birth date written as digits is larger
+PIXEL_VALUES = _words(
+    "PixelPaddingValue PixelPaddingRangeLimit SmallestImagePixelValue LargestImagePixelValue RescaleIntercept RescaleSlope "
+    "WindowCenter WindowWidth LUTDescriptor"
+)
+
+# Private attributes of known creators that hold numbers of the acquisition or the scaling: (group, creator) → element → VR.
+# They are among the safe private attributes of PS3.15, table E.3.10-1.
+SAFE_PRIVATE: dict[tuple[int, str], dict[int, str]] = {
+    (0x0019, "SIEMENS MR HEADER"): {0x0C: "IS", 0x0E: "FD", 0x27: "FD"},  # b-value, gradient direction, b-matrix
+    (0x2001, "Philips Imaging DD 001"): {0x03: "FL"},  # b-factor
+    (0x2005, "Philips MR Imaging DD 001"): {0x0D: "FL", 0x0E: "FL"},  # scale intercept, scale slope
+    (0x0043, "GEMS_PARM_01"): {0x39: "IS"},  # b-values
+}
+
 # Byte values that are the image itself.
 BYTES = frozenset(["PixelData", "LUTData", "ExtendedOffsetTable", "ExtendedOffsetTableLengths"])
 
@@ -122,4 +143,5 @@ METHODS = (
     ("113105", "Clean Descriptors Option"),
     ("113108", "Retain Patient Characteristics Option"),
 )
-METHOD_TEXT = "Allow-list of the hip inflammation application, version 1"
+SAFE_PRIVATE_METHOD = ("113111", "Retain Safe Private Option")  # written where such an attribute was there
+METHOD_TEXT = "Allow-list of the hip inflammation application, version 2"

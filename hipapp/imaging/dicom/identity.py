@@ -9,6 +9,8 @@ from itertools import product
 
 from pydicom import Dataset
 
+from hipapp.imaging.dicom.names import person_name
+
 _TITLES = {"dr", "med", "prof", "mr", "mrs", "ms", "miss", "herr", "frau", "mme", "sr", "jr"}
 _LETTERS = str.maketrans({"ß": "ss", "ø": "o", "đ": "d", "ð": "d", "ł": "l", "æ": "ae", "œ": "oe", "þ": "th", "ı": "i"})
 _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe"})
@@ -39,14 +41,14 @@ def identity_of(dataset: Dataset) -> Identity:
     -----
     What is missing or can't be read is empty or None. Where the file says that its identity was removed, name and ID are
     pseudonyms and are given as empty. A time without Timezone Offset From UTC is taken as UTC. Texts are decoded by the file's
-    Specific Character Set (PS3.5 6.1).
+    Specific Character Set (PS3.5 6.1), names also where that is wrong (`names.person_name`).
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         is_removed = _text(dataset, "PatientIdentityRemoved").upper() == "YES"
         sex = _text(dataset, "PatientSex").upper()
         return Identity(
-            name="" if is_removed else _text(dataset, "PatientName"),
+            name="" if is_removed else person_name(dataset),
             patient_id="" if is_removed else _text(dataset, "PatientID"),
             birth_on=_date(_text(dataset, "PatientBirthDate")),
             sex=sex if sex in ("M", "F", "O") else "",

@@ -10,6 +10,10 @@ from django.http import HttpRequest
 from hipapp.core.errors import DomainError
 from hipapp.imaging.receiving import spool
 
+NOT_STORED = (
+    "The server could not store the file (is its disk full?). Nothing was lost here: send it again later, or "
+    "tell the administrator."
+)
 MAX_FILES = 20_000  # of one upload; a study has some hundreds
 
 
@@ -28,17 +32,17 @@ class StoppedError(DomainError):
 
 
 class SpoolHandler(FileUploadHandler):
-    """Writes files in the order in which they come, numbered from `first`, into a folder of this request.
+    """Writes files in the order in which they come, numbered from 1, into a folder of this request.
 
     Whoever makes the handler has its folder adopted when the request is good, and calls `clear` in any case.
     """
 
     chunk_size = 256 * 1024
 
-    def __init__(self, request: HttpRequest, first: int = 1) -> None:
+    def __init__(self, request: HttpRequest) -> None:
         super().__init__(request)
         self._folder: Path | None = None
-        self.number = first - 1
+        self.number = 0
         self.n_bytes = 0
         self.file: BinaryIO | None = None
 
@@ -68,11 +72,7 @@ class SpoolHandler(FileUploadHandler):
         try:
             self.file.write(raw_data)
         except OSError as error:
-            raise StoppedError(
-                "The server could not store the file (is its disk full?). Nothing was lost here: send it again later, or "
-                "tell the administrator.",
-                code="not_stored",
-            ) from error
+            raise StoppedError(NOT_STORED, code="not_stored") from error
 
     def file_complete(self, file_size: int) -> SpooledFile:
         self.close()

@@ -1,13 +1,16 @@
 """The rows of one received study: made once, added to, attached to its visit or held for a person."""
 
+import re
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import replace
 
 from django.utils import timezone
 
 from hipapp.clinic.models import Patient, Visit
 from hipapp.core import crypto
-from hipapp.core.storage import delete_content
+from hipapp.core.storage import delete_content, still_named
+from hipapp.imaging.dicom.allowlist import METHOD_TEXT
 from hipapp.imaging.matching import (
     DIFFERENT_PERSONS,
     are_different,
@@ -16,35 +19,51 @@ from hipapp.imaging.matching import (
     kept_identity,
     mismatches,
 )
-from hipapp.imaging.models import Instance, Study, UidLink, Upload
+from hipapp.imaging.models import DeidentificationReport, Instance, OriginalFile, Study, UidLink, Upload
 from hipapp.imaging.receiving.files import StoredFile, read_stored_frames
 from hipapp.imaging.stacks import sort_study, write_series
-from ml.dicom.header import Frame
 
+MAX_REPORTED = 10_000  # attributes in one report; a file made to flood it is counted as "others"
+_PRIVATE = re.compile(r"\(([0-9a-fA-F]{3}[13579bdfBDF]),[0-9a-fA-F]{4}\)")
 CONFLICT = (
-    "has the same SOP Instance UID as a stored image but other pixels. The stored one was kept; "
-    "if this one is right, ask the scanner's people for a new UID"
+    "has the same SOP Instance UID as a stored image but other pixels. The stored one is in use; "
+    "a person decides on the page of waiting studies which of the two is right"
 )
+SET_ASIDE = "was stored before and set aside by a person: another file with the same UID is in use"
 
 
-def write_study(upload: Upload, files: list[StoredFile]) -> Study:
-    """Make or add to the study of these files, sort it, attach or hold it; says in each file's outcome what became of it.
+def write_study(upload: Upload, files: list[StoredFile]) -> tuple[Study, bool]:
+    """Make or add to the study of these files, attach or hold it; says in each file's outcome what became of it.
 
-    Runs inside the transaction of the receiving job.
+    Gives the study and whether it got new images. Where the upload brings whole studies they are sorted into series at once;
+    else that is done when the study has been quiet (`services.quiet`). Runs inside the transaction of the receiving.
     """
     study, is_new = _lock(upload, files)
     if not is_new and not _may_be_added(study, files):
-        return study
-    fresh = _without_known(study, files)
-    _add_instances(study, fresh)
+        return study, False
+    fresh, contrary = _without_known(study, files)
+    _add_instances(study, fresh, Instance.State.CURRENT)
+    _add_instances(study, contrary, Instance.State.CONFLICT)
     _add_links(study, fresh)
-    if fresh:
-        write_series(study, sort_study(_all_frames(study, fresh)))
+    _add_originals(study, [*fresh, *contrary])
+    _add_report(study, [*fresh, *contrary])
+    if upload.is_whole and (fresh or study.scoring_due_at):
+        sort_series(study, fresh)
     if is_new:
         place_study(study, upload, files)
+    else:
+        _hold_for_pictures(study, [*fresh, *contrary])
     for file in files:
         file.outcome.study = str(study.pk)
-    return study
+    return study, bool(fresh)
+
+
+def sort_series(study: Study, fresh: Iterable[StoredFile] = ()) -> None:
+    """Sort all images in use into series and choose the one to score; the frames of `fresh` files are not read again."""
+    by_path = {file.path: file.frames for file in fresh}
+    paths = study.instances.filter(state=Instance.State.CURRENT).values_list("path", flat=True)
+    frames = (frame for path in paths for frame in (by_path.get(path) or read_stored_frames(path)))
+    write_series(study, sort_study(list(frames)))
 
 
 def place_study(study: Study, upload: Upload, files: list[StoredFile]) -> None:
@@ -68,6 +87,22 @@ def place_study(study: Study, upload: Upload, files: list[StoredFile]) -> None:
         study.intended_visit = study.intended_patient = None
         forget_identity(study)
     study.save()
+
+
+def _hold_for_pictures(study: Study, files: list[StoredFile]) -> None:
+    """Hold a stored study whose later images may show a name: off its visit, until a person has looked."""
+    concerns = sorted({concern for file in files for concern in file.concerns})
+    if not concerns:
+        return
+    if study.visit is not None:
+        study.intended_visit, study.intended_patient, study.visit = study.visit, study.visit.patient, None
+        keep_identity(study, files[0].identity)
+    study.state = Study.State.HELD
+    study.held_reasons = [*study.held_reasons, *(why for why in concerns if why not in study.held_reasons)]
+    study.save()
+    for file in files:
+        if file.outcome.outcome == "accepted":
+            file.outcome.outcome, file.outcome.reason = "held", f"the study waits for a person: {', '.join(concerns)}"
 
 
 def visit_of_day(study: Study, patient: Patient) -> Visit | None:
@@ -95,9 +130,9 @@ def _lock(upload: Upload, files: list[StoredFile]) -> tuple[Study, bool]:
 
 
 def _may_be_added(study: Study, files: list[StoredFile]) -> bool:
-    """Whether later files of a stored study name the same person and show none; refuses all of them where they don't."""
+    """Whether later files of a stored study name the same person; refuses all of them where they don't."""
     patient, kept = (study.visit.patient if study.visit else None), kept_identity(study)
-    reasons = sorted({concern for file in files for concern in file.concerns})
+    reasons: list[str] = []
     if patient is not None:
         for identity in {replace(file.identity, acquired_at=None) for file in files}:
             reasons += [why for why in mismatches(identity, patient) if why not in reasons]
@@ -109,24 +144,42 @@ def _may_be_added(study: Study, files: list[StoredFile]) -> bool:
     return not reasons
 
 
-def _without_known(study: Study, files: list[StoredFile]) -> list[StoredFile]:
-    """Files whose image the study doesn't have; the others are marked duplicate or conflict."""
-    known = dict(study.instances.values_list("sop_uid", "pixel_sha256"))
-    fresh = []
+def _without_known(study: Study, files: list[StoredFile]) -> tuple[list[StoredFile], list[StoredFile]]:
+    """Files whose image the study doesn't have, and files that contradict a stored image; the rest is marked duplicate."""
+    State = Instance.State
+    rows = study.instances.values_list("sop_uid", "pixel_sha256", "state")
+    in_use = {uid: pixels for uid, pixels, state in rows if state == State.CURRENT}
+    aside = {(uid, pixels): state for uid, pixels, state in rows if state != State.CURRENT}
+    fresh, contrary = [], []
     for file in files:
-        if file.sop_uid not in known:
-            known[file.sop_uid] = file.pixel_sha256
+        key = (file.sop_uid, file.pixel_sha256)
+        if file.sop_uid not in in_use:
+            in_use[file.sop_uid] = file.pixel_sha256
             fresh.append(file)
-        elif known[file.sop_uid] == file.pixel_sha256:
+        elif in_use[file.sop_uid] == file.pixel_sha256:
             file.outcome.outcome, file.outcome.reason = "duplicate", "is stored already"
+        elif aside.get(key) == State.REPLACED:
+            file.outcome.outcome, file.outcome.reason = "duplicate", SET_ASIDE
         else:
             file.outcome.outcome, file.outcome.reason = "conflict", CONFLICT
-    return fresh
+            if key not in aside:
+                aside[key] = State.CONFLICT
+                contrary.append(file)
+    return fresh, contrary
 
 
-def _add_instances(study: Study, files: list[StoredFile]) -> None:
+def _add_instances(study: Study, files: list[StoredFile], state: str) -> None:
     Instance.objects.bulk_create(
-        Instance(study=study, sop_uid=file.sop_uid, pixel_sha256=file.pixel_sha256, path=file.path, n_bytes=file.n_bytes)
+        Instance(
+            study=study,
+            series_uid=file.series_uid,
+            sop_uid=file.sop_uid,
+            state=state,
+            attributes=file.attributes,
+            pixel_sha256=file.pixel_sha256,
+            path=file.path,
+            n_bytes=file.n_bytes,
+        )
         for file in files
     )
 
@@ -145,20 +198,51 @@ def _add_links(study: Study, files: list[StoredFile]) -> None:
     )
 
 
-def _all_frames(study: Study, fresh: list[StoredFile]) -> list[Frame]:
-    by_path = {file.path: file.frames for file in fresh}
-    paths = study.instances.values_list("path", flat=True)
-    return [frame for path in paths for frame in (by_path.get(path) or read_stored_frames(path))]
+def _add_originals(study: Study, files: list[StoredFile]) -> None:
+    instances = {instance.path: instance for instance in study.instances.filter(path__in=[file.path for file in files])}
+    OriginalFile.objects.bulk_create(
+        OriginalFile(
+            instance=instances[file.path], data_key=file.original.data_key, path=file.original.path, n_bytes=file.original.n_bytes
+        )
+        for file in files
+        if file.original
+    )
+
+
+def _add_report(study: Study, files: list[StoredFile]) -> None:
+    """Count what was removed from these files; attributes of one private group count as one."""
+    if not files:
+        return
+    report, _ = DeidentificationReport.objects.get_or_create(study=study)
+    report.n_files += len(files)
+    report.method = METHOD_TEXT
+    for column, action in ((report.removed, "removed"), (report.replaced, "replaced")):
+        for file in files:
+            for name in {_reported(name) for name, done in file.removed.items() if done == action}:
+                key = name if name in column or len(column) < MAX_REPORTED else "others"
+                column[key] = column.get(key, 0) + 1
+    report.save()
+
+
+def _reported(name: str) -> str:
+    """The name under which an attribute is counted."""
+    prefix, dot, last = name.rpartition(".")
+    found = _PRIVATE.fullmatch(last)
+    return f"{prefix}{dot}private ({found.group(1)},xxxx)" if found else name
 
 
 def delete_leftovers(files: list[StoredFile]) -> None:
-    """Delete the contents of files that were stored but then refused, unless a row needs the same content."""
-    paths = {file.path for file in files if file.outcome.outcome in ("refused", "conflict")}
-    for path in paths - set(Instance.objects.filter(path__in=paths).values_list("path", flat=True)):
+    """Delete the contents of files that were stored but then not taken, unless a row needs the same content.
+
+    A duplicate has a content of its own where its header differs from that of the image that is stored already.
+    """
+    paths = {file.original.path for file in files if file.original}
+    paths |= {file.path for file in files if file.outcome.outcome in ("refused", "conflict", "duplicate")}
+    for path in paths - still_named(paths):
         delete_content(path)
 
 
-def by_study(files: list[StoredFile]) -> dict[str, list[StoredFile]]:
+def by_study(files: Iterable[StoredFile]) -> dict[str, list[StoredFile]]:
     """Files grouped by their study, in the order in which they came."""
     groups: dict[str, list[StoredFile]] = defaultdict(list)
     for file in files:

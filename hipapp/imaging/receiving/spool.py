@@ -13,6 +13,7 @@ from hipapp.core.errors import DomainError
 
 STALE_S = 24 * 3600  # files of uploads that were never finished are thrown away after a day
 INCOMING = "incoming-"
+PART = ".part"  # a file that tus has begun
 
 
 class UploadTooLargeError(DomainError):
@@ -58,6 +59,13 @@ def adopt(incoming: Path, upload_id: uuid.UUID) -> int:
         path.replace(target / name)
     discard(incoming)
     return len(list(target.iterdir()))
+
+
+def count(folder: Path) -> tuple[int, int, int]:
+    """(complete files, files that were begun and are not complete, bytes) of an upload."""
+    paths = list(folder.iterdir()) if folder.is_dir() else []
+    n_parts = sum(path.name.endswith(PART) for path in paths)
+    return len(paths) - n_parts, n_parts, _n_bytes(paths)
 
 
 def check_size(n_bytes: int) -> None:

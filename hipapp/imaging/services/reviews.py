@@ -6,7 +6,7 @@ from hipapp.accounts.models import User
 from hipapp.accounts.permissions import Act, record_access, require
 from hipapp.core.errors import ConflictError, DomainError
 from hipapp.imaging.models import Review, Score, Series
-from hipapp.imaging.results import current_score
+from hipapp.imaging.results import counting_scores, current_score
 
 Verdict = Review.Verdict
 
@@ -48,7 +48,7 @@ def _target(series: Series, side: str, verdict: str, score_id: int | None) -> Sc
         if not reviews or reviews[0].verdict == Verdict.WITHDRAWN:
             raise ConflictError("There is no review of this hip to take back.", code="no_review")
         return reviews[0].score
-    scores = Score.objects.filter(series=series, side=side).select_related("model_version", "segmentation")
+    scores = counting_scores().filter(series=series, side=side).select_related("model_version", "segmentation")
     score, _ = current_score(scores.defer("segmentation__mask"), reviews)
     if score is None or score.unet_score is None:
         raise ConflictError("This hip has no score that could be judged.", code="no_score")

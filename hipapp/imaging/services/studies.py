@@ -7,7 +7,8 @@ from hipapp.accounts.permissions import Act, record_access, require
 from hipapp.clinic.models import Patient, Visit
 from hipapp.core.errors import ConflictError, DomainError
 from hipapp.imaging.matching import forget_identity, kept_identity, mismatches
-from hipapp.imaging.models import Series, Study
+from hipapp.imaging.models import Score, Segmentation, Series, Study
+from hipapp.imaging.policy import REFUSED as PROTOCOL
 from hipapp.imaging.receiving.rows import visit_of_day
 from hipapp.imaging.services.scores import order_scoring
 
@@ -66,7 +67,7 @@ def move_study(
             raise ConflictError("The study has no visit yet. Attach it instead.", code="not_attached")
         target = _target(study, visit, patient)
         if target.patient_id != study.visit.patient_id:
-            _note_decision(study, user, _required(reason, "moved to another patient"))
+            note_decision(study, user, required_reason(reason, "moved to another patient"))
         _place(study, target)
         record_access(user, "move", "study", study.pk)
     return study
@@ -78,7 +79,7 @@ def detach_study(study: Study, user: User, *, reason: str) -> Study:
         study = _lock(study, user)
         if study.visit_id is None:
             raise ConflictError("The study has no visit already.", code="not_attached")
-        _note_decision(study, user, _required(reason, "detached"))
+        note_decision(study, user, required_reason(reason, "detached"))
         study.visit = None
         study.save()
         record_access(user, "detach", "study", study.pk)
@@ -91,10 +92,31 @@ def release_study(study: Study, user: User, *, reason: str) -> Study:
         study = _lock(study, user)
         if study.state != Study.State.HELD:
             raise ConflictError("The study is not held.", code="not_held")
-        _note_decision(study, user, _required(reason, "released"))
+        note_decision(study, user, required_reason(reason, "released"))
         study.state, study.held_reasons = Study.State.READY, []
         study.save()
         record_access(user, "release", "study", study.pk)
+        order_scoring(study, user)
+    return study
+
+
+def override_protocol(study: Study, user: User, *, reason: str) -> Study:
+    """Have a study scored in spite of its centre's protocol; radiologists only, kept with the reason.
+
+    Hips that were refused for it are outlined and scored anew.
+    """
+    require(user, Act.REVIEW, study.centre)
+    with transaction.atomic():
+        study = Study.objects.select_for_update(of=("self",)).select_related("centre", "chosen_series").get(pk=study.pk)
+        refused = Score.objects.filter(series__study=study, refused_code=PROTOCOL)
+        if study.refused_code != PROTOCOL and not refused.exists():
+            raise ConflictError("The protocol of the centre doesn't forbid a score of this study.", code="not_forbidden")
+        study.protocol_decision, study.protocol_decided_by = required_reason(reason, "scored in spite of the protocol"), user
+        study.save()
+        outlines = list(refused.values_list("segmentation_id", flat=True))
+        refused.delete()
+        Segmentation.objects.filter(pk__in=outlines).delete()
+        record_access(user, "override-protocol", "study", study.pk)
         order_scoring(study, user)
     return study
 
@@ -115,6 +137,7 @@ def choose_series(study: Study, user: User, series: Series) -> Study:
         study.chosen_series = series
         study.is_sequence_overridden = bool(series.code)
         study.refused_code = study.refused_message = ""
+        study.protocol_decision, study.protocol_decided_by = "", None  # was about the other series
         study.save()
         record_access(user, "choose-series", "study", study.pk)
         order_scoring(study, user)
@@ -148,7 +171,7 @@ def _check_identity(study: Study, patient: Patient, user: User, is_confirmed: bo
     if not is_confirmed:
         raise IdentityMismatchError(reasons)
     require(user, Act.VIEW_IDENTITY, study.centre)
-    _note_decision(study, user, _required(reason, "attached in spite of the difference"))
+    note_decision(study, user, required_reason(reason, "attached in spite of the difference"))
     record_access(user, "confirm-identity", "study", study.pk)
 
 
@@ -159,11 +182,13 @@ def _place(study: Study, visit: Visit) -> None:
     study.save()
 
 
-def _note_decision(study: Study, user: User, reason: str) -> None:
+def note_decision(study: Study, user: User, reason: str) -> None:
+    """Write down who decided about the study, and why; the caller saves it."""
     study.decision, study.decided_by = reason, user
 
 
-def _required(reason: str, act: str) -> str:
+def required_reason(reason: str, act: str) -> str:
+    """The reason on one line; DomainError where there is none."""
     reason = " ".join(reason.split())
     if len(reason) < 3:
         raise DomainError(f"Say in a few words why the study is {act}.", code="reason_needed", field="reason")

@@ -4,6 +4,7 @@ import logging
 import time
 import uuid
 from collections import Counter
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from django.conf import settings
@@ -13,17 +14,19 @@ from hipapp.accounts.models import Centre, User
 from hipapp.accounts.permissions import Act, centres_for, record_access, require
 from hipapp.clinic.models import Patient, Visit
 from hipapp.core.errors import ConflictError, DomainError, ForbiddenError
-from hipapp.imaging.models import Study, Upload
+from hipapp.imaging.models import Sender, Study, Upload
 from hipapp.imaging.receiving import spool
 from hipapp.imaging.receiving.files import Outcome, StoredFile, read_files
+from hipapp.imaging.receiving.returned import know_returned
 from hipapp.imaging.receiving.rows import by_study, delete_leftovers, write_study
-from hipapp.imaging.services.scores import order_scoring
+from hipapp.imaging.services.quiet import score_now, score_when_quiet
 from hipapp.jobs.models import Job
 from hipapp.jobs.services import order_job
 from hipapp.jobs.shell import LostJobError, Progress
 
 log = logging.getLogger(__name__)
 GONE = "The files of this upload are not here any more. Please upload them again; images that were stored are not stored twice."
+OTHER_STUDY = "belongs to another study than the one that the address names"
 NO_FILES = "There are no files in this upload. Choose files, a folder or a zip."
 OUTCOME_WORDS = {
     "accepted": "stored",
@@ -33,13 +36,25 @@ OUTCOME_WORDS = {
     "refused": "refused",
 }
 PROGRESS_EVERY_S = 0.5
+Say = Callable[[float, str], None]
 
 
 @transaction.atomic
 def start_upload(
-    user: User, *, centre: Centre | None = None, visit: Visit | None = None, patient: Patient | None = None
+    user: User,
+    *,
+    centre: Centre | None = None,
+    visit: Visit | None = None,
+    patient: Patient | None = None,
+    door: str = Upload.Door.BROWSER,
+    is_whole: bool = True,
 ) -> Upload:
     """An empty upload. With `patient` and no `visit`, the visit will be the one on the day of the study.
+
+    Parameters
+    ----------
+    is_whole : whether the sender says that the studies are complete, so that they are scored at once; else they are scored when
+        nothing more has come for a while
 
     Raises
     ------
@@ -53,7 +68,25 @@ def start_upload(
     require(user, Act.UPLOAD, centre)
     if patient is not None and patient.centre_id != centre.pk:
         raise ConflictError("The patient belongs to another centre than the upload.", code="other_centre", field="visit")
-    return Upload.objects.create(user=user, centre=centre, visit=visit, patient=patient)
+    return Upload.objects.create(user=user, centre=centre, visit=visit, patient=patient, door=door, is_whole=is_whole)
+
+
+def start_sender_upload(sender: Sender) -> Upload:
+    """An empty upload of what a DICOM sender brings in one association."""
+    return Upload.objects.create(centre=sender.centre, sender=sender, door=Upload.Door.DICOM, is_whole=False)
+
+
+def start_command_upload(centre: Centre, visit: Visit | None = None) -> Upload:
+    """An empty upload of the command line, which whoever runs the installation may use for any centre.
+
+    Raises
+    ------
+    ConflictError
+        The visit is one of another centre.
+    """
+    if visit is not None and visit.patient.centre_id != centre.pk:
+        raise ConflictError("The visit belongs to another centre than the upload.", code="other_centre", field="visit")
+    return Upload.objects.create(centre=centre, visit=visit, door=Upload.Door.COMMAND)
 
 
 def add_files(upload: Upload, incoming: Path) -> Upload:
@@ -67,14 +100,19 @@ def add_files(upload: Upload, incoming: Path) -> Upload:
     return locked
 
 
-def finish_upload(upload: Upload, user: User) -> Job:
-    """Say that all files are here, and order the job that reads them; a second call gives the same job."""
+def finish_upload(upload: Upload, user: User | None) -> Job:
+    """Say that all files are here, and order the job that reads them; a second call gives the same job.
+
+    Raises
+    ------
+    DomainError
+        There are no files, or one that was begun is not complete.
+    """
     with transaction.atomic():
         locked = Upload.objects.select_for_update().get(pk=upload.pk)
         if locked.job is not None:
             return locked.job
-        if not locked.n_files:
-            raise DomainError(NO_FILES, code="no_files", field="files")
+        _count_files(locked)
         job = order_job(
             "imaging.receive",
             arguments={"upload_id": str(locked.pk)},
@@ -84,16 +122,35 @@ def finish_upload(upload: Upload, user: User) -> Job:
             unique_key=f"receive:{locked.pk}",
         )
         locked.job, locked.state = job, Upload.State.PROCESSING
-        locked.save(update_fields=["job", "state"])
-        record_access(user, "upload", "upload", locked.pk)
+        locked.save(update_fields=["job", "state", "n_files", "n_bytes"])
+        if user is not None:
+            record_access(user, "upload", "upload", locked.pk)
     return job
 
 
+def _count_files(upload: Upload) -> None:
+    upload.n_files, n_parts, upload.n_bytes = spool.count(spool.folder_of(upload.pk))
+    if n_parts:
+        raise ConflictError(
+            f"{n_parts} {'file is' if n_parts == 1 else 'files are'} not complete yet: send the rest, or delete what was begun.",
+            code="files_incomplete",
+            field="files",
+        )
+    if not upload.n_files:
+        raise DomainError(NO_FILES, code="no_files", field="files")
+
+
 def take_upload(
-    user: User, incoming: Path, *, centre: Centre | None = None, visit: Visit | None = None, patient: Patient | None = None
+    user: User,
+    incoming: Path,
+    *,
+    centre: Centre | None = None,
+    visit: Visit | None = None,
+    patient: Patient | None = None,
+    is_whole: bool = True,
 ) -> Upload:
     """An upload whose files came in one request: started, filled and finished."""
-    upload = start_upload(user, centre=centre, visit=visit, patient=patient)
+    upload = start_upload(user, centre=centre, visit=visit, patient=patient, door=Upload.Door.API, is_whole=is_whole)
     try:
         add_files(upload, incoming)
         finish_upload(upload, user)
@@ -125,17 +182,74 @@ def receive_upload(upload_id: str, progress: Progress) -> str:
         if upload.state != Upload.State.DONE:
             if not folder.is_dir():
                 raise DomainError(GONE, code="files_gone")
-            outcomes, stored = _read(upload, folder, progress)
-            progress(85, "Sorting the images into series")
-            _write(upload, outcomes, stored)
+            _receive(upload, folder, progress)
     except Exception as error:
         if _is_over(error, progress):
-            Upload.objects.filter(pk=upload.pk).exclude(state=Upload.State.DONE).update(state=Upload.State.FAILED)
-            spool.discard(folder)
+            give_up(upload)
         raise
     spool.discard(folder)
     upload.refresh_from_db()
     return summary(upload)
+
+
+def receive_now(
+    upload: Upload, user: User | None, say: Say = lambda percent, message: None, *, only_study_uid: str | None = None
+) -> Upload:
+    """As `finish_upload` and its job, but in this process: the caller waits and has the report.
+
+    Parameters
+    ----------
+    only_study_uid : the (remapped) UID of the only study that is taken; files of others are refused
+
+    Raises
+    ------
+    DomainError
+        There are no files.
+    """
+    with transaction.atomic():
+        locked = Upload.objects.select_for_update(of=("self",)).get(pk=upload.pk)
+        if locked.state != Upload.State.RECEIVING:
+            raise ConflictError("This upload is complete: start a new one for more files.", code="upload_complete")
+        _count_files(locked)
+        locked.save(update_fields=["n_files", "n_bytes"])
+        if user is not None:
+            record_access(user, "upload", "upload", locked.pk)
+    try:
+        _receive(locked, spool.folder_of(locked.pk), say, only_study_uid)
+    except Exception:
+        give_up(locked)
+        raise
+    spool.discard(spool.folder_of(locked.pk))
+    locked.refresh_from_db()
+    return locked
+
+
+def write_received(upload: Upload, outcomes: list[Outcome], stored: list[StoredFile]) -> None:
+    """Write the rows of files that a sender's door has read one by one as they came, and empty the spool of them."""
+    Upload.objects.filter(pk=upload.pk).update(n_files=len(outcomes))
+    _write(upload, outcomes, stored)
+    spool.discard(spool.folder_of(upload.pk))
+
+
+def finish_left(older_than_s: float, except_for: Collection[uuid.UUID] = ()) -> int:
+    """Finish what senders delivered in associations whose end nobody could note down; gives how many uploads.
+
+    For files that were acknowledged to a scanner while the database went away, or before the receiver was killed.
+    Those `except_for` are being filled just now.
+    """
+    limit = time.time() - older_than_s
+    n = 0
+    for upload in Upload.objects.filter(door=Upload.Door.DICOM, state=Upload.State.RECEIVING).exclude(pk__in=except_for):
+        folder = spool.folder_of(upload.pk)
+        touched = folder.stat().st_mtime if folder.is_dir() else upload.created_at.timestamp()
+        if touched > limit:
+            continue
+        if spool.count(folder)[0]:
+            finish_upload(upload, None)
+            n += 1
+        else:
+            give_up(upload)
+    return n
 
 
 def summary(upload: Upload) -> str:
@@ -160,7 +274,22 @@ def sweep_stale() -> None:
                 Upload.objects.filter(pk=upload.pk).update(state=Upload.State.FAILED)
 
 
-def _read(upload: Upload, folder: Path, progress: Progress) -> tuple[list[Outcome], list[StoredFile]]:
+def _receive(upload: Upload, folder: Path, say: Say, only_study_uid: str | None = None) -> None:
+    outcomes, stored = _read(upload, folder, say)
+    for file in stored:
+        if only_study_uid and file.study_uid != only_study_uid:
+            file.outcome.outcome, file.outcome.reason = "refused", OTHER_STUDY
+    say(85, "Sorting the images into series")
+    _write(upload, outcomes, stored)
+
+
+def give_up(upload: Upload) -> None:
+    """End an upload that nothing came of, and throw away its files."""
+    Upload.objects.filter(pk=upload.pk).exclude(state=Upload.State.DONE).update(state=Upload.State.FAILED)
+    spool.discard(spool.folder_of(upload.pk))
+
+
+def _read(upload: Upload, folder: Path, progress: Say) -> tuple[list[Outcome], list[StoredFile]]:
     outcomes, stored = [], []
     said_at = 0.0
     for found in read_files(folder, upload.centre):
@@ -179,10 +308,14 @@ def _write(upload: Upload, outcomes: list[Outcome], stored: list[StoredFile]) ->
         locked = Upload.objects.select_for_update().get(pk=upload.pk)
         if locked.state == Upload.State.DONE:
             return
+        know_returned(locked.centre, outcomes)
         notes = []
-        for files in by_study(stored).values():
-            study = write_study(upload, files)
-            order_scoring(study, upload.user, parent=locked.job)
+        for files in by_study(file for file in stored if file.outcome.outcome != "refused").values():
+            study, is_changed = write_study(upload, files)
+            if upload.is_whole:
+                score_now(study, upload.user, parent=locked.job)
+            elif is_changed:
+                score_when_quiet(study)
             notes += _notes(study, upload)
         transaction.on_commit(lambda: delete_leftovers(stored))
         locked.report = [outcome.row() for outcome in [*outcomes, *notes]]

@@ -7,9 +7,10 @@ from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_GET
 
 from hipapp.accounts.http import SignedInRequest
-from hipapp.imaging.drawing import draw_outlines, draw_slice
-from hipapp.imaging.models import Segmentation, Series
-from hipapp.imaging.selectors import may_see_images, visible_studies
+from hipapp.imaging.drawing import draw_outlines, draw_slice, draw_stored
+from hipapp.imaging.models import Instance, Segmentation, Series
+from hipapp.imaging.selectors import may_see_images, results_of_studies, visible_studies
+from hipapp.imaging.thumbnail import draw_thumbnail
 from ml.dicom.errors import RefusedFileError
 
 CACHE = "private, max-age=3600, immutable"
@@ -34,6 +35,32 @@ def outline_image(request: SignedInRequest, pk: uuid.UUID, series_id: int, index
     if not rows or index >= rows[0].shape[0]:
         raise Http404("There are no such outlines.")
     return _png(draw_outlines(rows, index, is_filled=request.GET.get("fill") == "1"))
+
+
+@require_GET
+def instance_image(request: SignedInRequest, pk: uuid.UUID, instance_id: int) -> HttpResponse:
+    """The first frame of a stored file, also of one that is not in use."""
+    study = get_object_or_404(visible_studies(request.user), pk=pk)
+    if not may_see_images(request.user, study):
+        raise Http404
+    row = get_object_or_404(Instance, pk=instance_id, study=study)
+    try:
+        return _png(draw_stored(row.path, 1 if "00280008" in row.attributes else None))
+    except RefusedFileError as error:
+        raise Http404("The file can't be decoded.") from error
+
+
+@require_GET
+def thumbnail_image(request: SignedInRequest, pk: uuid.UUID, side: str) -> HttpResponse:
+    """One hip on its most inflamed slice, as the score that counts has it; `?of=` names that score, so that it can be kept."""
+    study = get_object_or_404(visible_studies(request.user), pk=pk)
+    result = results_of_studies([study])[study.pk].get(side)
+    if result is None or not may_see_images(request.user, study):
+        raise Http404
+    try:
+        return _png(draw_thumbnail(result))
+    except (IndexError, RefusedFileError) as error:
+        raise Http404("There are no outlines of this hip, or its file can't be decoded.") from error
 
 
 def _series(request: SignedInRequest, pk: uuid.UUID, series_id: int) -> Series:

@@ -8,7 +8,14 @@ from django.views.decorators.http import require_GET
 from hipapp.accounts.http import SignedInRequest
 from hipapp.imaging.picker import find_patients
 from hipapp.imaging.results import results_of_studies
-from hipapp.imaging.selectors import STUDY_FILTERS, held_studies, search_studies, unassigned_studies, visible_studies
+from hipapp.imaging.selectors import (
+    STUDY_FILTERS,
+    contested_studies,
+    held_studies,
+    search_studies,
+    unassigned_studies,
+    visible_studies,
+)
 
 
 @require_GET
@@ -28,7 +35,8 @@ def waiting_list(request: SignedInRequest) -> HttpResponse:
     """Studies that wait for a person: held ones first, then the unassigned."""
     held = held_studies(request.user)[:100]
     page = Paginator(unassigned_studies(request.user), 50).get_page(request.GET.get("page"))
-    return render(request, "imaging/waiting.html", {"held": held, "page": page})
+    contested = contested_studies(request.user)[:100]
+    return render(request, "imaging/waiting.html", {"held": held, "contested": contested, "page": page})
 
 
 @require_GET

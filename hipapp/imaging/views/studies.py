@@ -5,7 +5,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.db import transaction
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -15,10 +15,11 @@ from hipapp.clinic.selectors import visible_patients, visible_visits
 from hipapp.core.errors import DomainError
 from hipapp.imaging.models import Series, Study
 from hipapp.imaging.picker import find_patients, preset, read_target
-from hipapp.imaging.selectors import visible_studies
-from hipapp.imaging.services import reviews, scores, studies
+from hipapp.imaging.selectors import contested_pairs, may_see_images, visible_studies
+from hipapp.imaging.services import conflicts, quiet, reviews, studies
 from hipapp.imaging.study_page import study_page
 
+MAX_PAIRS = 12  # shown of images that contradict each other
 VERDICT_WORDS = {
     "accept": "accepted",
     "reject": "rejected",
@@ -76,8 +77,10 @@ def study_score(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
     study = _study(request, pk)
     if not can(request.user, Act.UPLOAD, study.centre):
         raise DomainError("Your role doesn't allow you to order a score.", code="forbidden")
-    if scores.order_scoring(study, request.user) is None:
-        raise DomainError("There is nothing to score: the study is held, has no usable series, or no model is installed.")
+    if quiet.score_at_once(study, request.user) is None:
+        study.refresh_from_db()
+        nothing = "There is nothing to score: the study is held, has no usable series, or no model is installed."
+        raise DomainError(study.refused_message or nothing)
     messages.success(request, "The study is being scored.")
     return redirect("imaging:study", pk=pk)
 
@@ -113,6 +116,30 @@ def study_release(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
     studies.release_study(study, request.user, reason=request.POST.get("reason", ""))
     messages.success(request, "The study was released; it waits in the unassigned list.")
     return redirect("imaging:study", pk=pk)
+
+
+@require_http_methods(["GET", "POST"])
+def study_conflict(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
+    """Images with the UIDs of stored ones but other pixels: keep ours, or take theirs."""
+    study = _study(request, pk)
+    context: dict[str, Any] = {"study": study, "can_decide": can(request.user, Act.UPLOAD, study.centre)}
+    if request.method == "POST":
+        decide = {"ours": conflicts.keep_ours, "theirs": conflicts.take_theirs}.get(request.POST.get("decision", ""))
+        try:
+            if decide is None:
+                raise DomainError("Choose whether the images in use stay or the later ones are taken.", field="decision")
+            n = decide(study, request.user, reason=request.POST.get("reason", ""))
+        except DomainError as error:
+            context |= {"error": error, "reason": request.POST.get("reason", "")}
+        else:
+            what = "stay as they were" if decide is conflicts.keep_ours else "were replaced, and the study is scored again"
+            messages.success(request, f"{n} image{'' if n == 1 else 's'} {what}.")
+            return redirect("imaging:study", pk=pk)
+    elif not may_see_images(request.user, study):
+        raise Http404
+    pairs = contested_pairs(study)
+    context |= {"pairs": pairs[:MAX_PAIRS], "n_more": max(0, len(pairs) - MAX_PAIRS)}
+    return render(request, "imaging/conflict.html", context, status=context["error"].status if "error" in context else 200)
 
 
 def _attach(request: SignedInRequest, study: Study) -> HttpResponse:

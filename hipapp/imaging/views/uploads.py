@@ -3,21 +3,18 @@
 import uuid
 from collections import Counter
 
-from django.core.exceptions import TooManyFilesSent
 from django.core.paginator import Paginator
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_GET, require_POST
 
 from hipapp.accounts.http import SignedInRequest
 from hipapp.accounts.permissions import Act, can, centres_for, record_access
 from hipapp.clinic.selectors import visible_patients, visible_visits
-from hipapp.core.errors import DomainError, ForbiddenError
+from hipapp.core.errors import ForbiddenError
 from hipapp.imaging.models import Upload
 from hipapp.imaging.picker import preset, read_target
-from hipapp.imaging.receiving.handler import SpoolHandler
 from hipapp.imaging.results import results_of_studies
 from hipapp.imaging.selectors import visible_studies, visible_uploads
 from hipapp.imaging.services import uploads
@@ -61,39 +58,12 @@ def upload_start(request: SignedInRequest) -> JsonResponse:
     return JsonResponse(
         {
             "upload": str(upload.pk),
-            "files_url": reverse("imaging:upload-files", args=[upload.pk]),
+            "files_url": reverse("imaging:tus", args=[upload.pk]),
             "finish_url": reverse("imaging:upload-finish", args=[upload.pk]),
             "cancel_url": reverse("imaging:upload-cancel", args=[upload.pk]),
         },
         status=201,
     )
-
-
-@csrf_exempt  # the token is looked for in `_take_files`, once the body goes into the spool and not into memory
-@require_POST
-def upload_files(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
-    """One batch of files, numbered from `?first=`."""
-    upload = _own_upload(request, pk)
-    first = request.GET.get("first", "1")
-    if not first.isdecimal() or not 1 <= int(first) <= 1_000_000:
-        raise DomainError("`first` has to be the number of the batch's first file, from 1.", field="first")
-    handler = SpoolHandler(request, int(first))
-    request.upload_handlers = [handler]
-    try:
-        answer: HttpResponse = _take_files(request, upload, handler)
-    except TooManyFilesSent as error:
-        raise DomainError("That are too many files for one request. Send them in batches.", code="too_many") from error
-    finally:
-        handler.clear()
-    return answer
-
-
-@csrf_protect
-def _take_files(request: SignedInRequest, upload: Upload, handler: SpoolHandler) -> HttpResponse:
-    if not request.FILES:
-        raise DomainError(uploads.NO_FILES, code="no_files", field="files")
-    upload = uploads.add_files(upload, handler.folder)
-    return JsonResponse({"n_files": upload.n_files})
 
 
 @require_POST

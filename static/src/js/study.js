@@ -10,6 +10,7 @@ function startViewer(data) {
   const viewport = element("viewport");
   const slider = element("slider");
   const images = { slice: element("slice"), lines: element("lines"), fill: element("fill") };
+  const beside = element("beside") && startBeside(data);
   const kept = new Map();
   let index = data.first;
 
@@ -21,8 +22,6 @@ function startViewer(data) {
     }
     return kept.get(address);
   };
-  const fillOf = (address) => `${address}&fill=1`;
-
   const show = (wanted) => {
     index = Math.max(0, Math.min(data.n_slices - 1, wanted));
     slider.value = index;
@@ -30,6 +29,7 @@ function startViewer(data) {
     images.slice.src = data.slices[index];
     images.slice.alt = `Slice ${index + 1} of ${data.n_slices}, counted from the front`;
     showOutlines();
+    beside?.show(index);
     bars.mark(index);
     for (const near of [index + 1, index - 1, index + 2, index - 2]) {
       if (data.slices[near]) load(data.slices[near]);
@@ -38,15 +38,8 @@ function startViewer(data) {
   };
 
   const showOutlines = () => {
-    const address = data.outlines[index];
-    if (!address) return;
-    const opacity = Number(element("opacity").value);
-    images.lines.hidden = !element("show-lines").checked;
-    images.fill.hidden = images.lines.hidden || opacity === 0;
-    if (!images.lines.hidden) images.lines.src = address;
-    if (!images.fill.hidden) images.fill.src = fillOf(address);
-    images.fill.style.opacity = String(opacity / 100);
-    element("opacity-value").textContent = `${opacity} %`;
+    drawOutlines(images, data.outlines[index]);
+    beside?.outlines(index);
   };
 
   const bars = drawBars(element("bars"), data, show);
@@ -54,21 +47,65 @@ function startViewer(data) {
     element("slice-error").hidden = true;
     const [, row, column] = data.spacing_mm.length ? data.spacing_mm : [1, 1, 1];
     const ratio = (images.slice.naturalWidth * column) / (images.slice.naturalHeight * row);
-    viewport.style.aspectRatio = String(ratio);
-    viewport.style.maxWidth = `calc(62vh * ${ratio})`;
+    for (const one of document.querySelectorAll(".viewport")) {
+      one.style.aspectRatio = String(ratio);
+      one.style.maxWidth = `calc(62vh * ${ratio})`;
+    }
   });
   images.slice.addEventListener("error", () => (element("slice-error").hidden = false));
   slider.addEventListener("input", () => show(Number(slider.value)));
   startScrolling(viewport, (step) => show(index + step), (to) => show(to < 0 ? data.n_slices - 1 : to));
-  if (data.outlines.length) {
+  beside?.start(() => index, (step) => show(index + step));
+  if (element("show-lines")) {
     element("show-lines").addEventListener("change", showOutlines);
     element("opacity").addEventListener("input", showOutlines);
-    startHiding(viewport);
+    startHiding(element("viewports"));
   }
   show(index);
 }
 
-function startScrolling(viewport, move, go) {
+// The outlines of one slice, and their fill, as the switch and the slider say.
+function drawOutlines(images, address) {
+  if (!address) return;
+  const opacity = Number(element("opacity").value);
+  images.lines.hidden = !element("show-lines").checked;
+  images.fill.hidden = images.lines.hidden || opacity === 0;
+  if (!images.lines.hidden) images.lines.src = address;
+  if (!images.fill.hidden) images.fill.src = `${address}&fill=1`;
+  images.fill.style.opacity = String(opacity / 100);
+  element("opacity-value").textContent = `${opacity} %`;
+}
+
+// A second picture of the same slice, with the outlines that another model or person drew.
+function startBeside(data) {
+  const choice = element("beside");
+  const viewport = element("viewport-beside");
+  const images = { slice: element("slice-beside"), lines: element("lines-beside"), fill: element("fill-beside") };
+  const chosen = () => (choice.value === "" ? null : data.others[Number(choice.value)]);
+
+  const outlines = (index) => chosen() && drawOutlines(images, chosen().outlines[index]);
+  const show = (index) => {
+    viewport.hidden = !chosen();
+    element("viewports").classList.toggle("is-double", !viewport.hidden);
+    if (viewport.hidden) return;
+    images.slice.src = data.slices[index];
+    images.slice.alt = `Slice ${index + 1} with the outlines ${chosen().label}`;
+    element("drawn-beside").textContent = chosen().label;
+    outlines(index);
+  };
+  const start = (current, move) => {
+    choice.addEventListener("change", () => show(current()));
+    startWheel(viewport, move);
+    document.addEventListener("keydown", (event) => {
+      if (isTyping(event) || keysAreOff() || event.key !== "b") return;
+      choice.value = choice.value === "" ? "0" : "";
+      show(current());
+    });
+  };
+  return { show, outlines, start };
+}
+
+function startWheel(viewport, move) {
   let travelled = 0;
   viewport.addEventListener("wheel", (event) => {
     if (event.ctrlKey) return;
@@ -79,6 +116,10 @@ function startScrolling(viewport, move, go) {
       travelled -= 40 * Math.sign(travelled);
     }
   }, { passive: false });
+}
+
+function startScrolling(viewport, move, go) {
+  startWheel(viewport, move);
   let touchedAt = null;
   viewport.addEventListener("touchstart", (event) => (touchedAt = event.touches[0].clientY), { passive: true });
   viewport.addEventListener("touchmove", (event) => {

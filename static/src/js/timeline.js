@@ -12,9 +12,32 @@ function show(height = figure.layout.height, width = undefined) {
   return draw(target, figure, { dragmode: isTouch ? false : "zoom", height, width, autosize: width === undefined });
 }
 
-function addressOf(event) {
-  const address = event.points.map((point) => point.customdata).find((item) => typeof item === "string" && item.startsWith("/"));
-  return address || "";
+const picture = document.getElementById("timeline-picture");
+
+// The first address of that kind (0: where a click leads, 1: the picture) among the points under the pointer.
+function addressOf(event, kind = 0) {
+  const found = event.points.map((point) => point.customdata?.[kind]).find((item) => typeof item === "string" && item.startsWith("/"));
+  return found || "";
+}
+
+function showPicture(event) {
+  const address = addressOf(event, 1);
+  if (!address) return hidePicture();
+  const image = picture.querySelector("img");
+  if (image.getAttribute("src") !== address) image.src = address;
+  const frame = picture.parentElement.getBoundingClientRect();
+  const x = event.event.clientX - frame.left;
+  const isRight = x > frame.width / 2;
+  picture.style.left = isRight ? "auto" : `${x + 24}px`;
+  picture.style.right = isRight ? `${frame.width - x + 24}px` : "auto";
+  picture.hidden = false;
+  const isLow = event.event.clientY + 56 + picture.offsetHeight > window.innerHeight;
+  const y = event.event.clientY - frame.top;
+  picture.style.top = `${isLow ? y - picture.offsetHeight - 56 : y + 56}px`;
+}
+
+function hidePicture() {
+  picture.hidden = true;
 }
 
 await show();
@@ -23,8 +46,16 @@ target.on("plotly_click", (event) => {
   const address = addressOf(event);
   if (address) window.location.assign(address);
 });
-target.on("plotly_hover", (event) => target.classList.toggle("is-link", addressOf(event) !== ""));
-target.on("plotly_unhover", () => target.classList.remove("is-link"));
+target.on("plotly_hover", (event) => {
+  target.classList.toggle("is-link", addressOf(event) !== "");
+  showPicture(event);
+});
+target.on("plotly_unhover", () => {
+  target.classList.remove("is-link");
+  hidePicture();
+});
+picture.querySelector("img").addEventListener("error", hidePicture);
+window.addEventListener("scroll", hidePicture, { passive: true });
 window.matchMedia("print").addEventListener("change", (event) => {
   if (event.matches) show(Math.min(PRINT_HEIGHT_PX, figure.layout.height), PRINT_WIDTH_PX);
   else show();

@@ -1,6 +1,6 @@
-// Uploading: files, folders or a zip are gathered, sent in batches with a bar, and can be cancelled or resumed after an error.
+// Uploading: files, folders or archives are gathered, sent with a bar, and can be cancelled or resumed after an error.
 import { filesOf } from "./lib/dropped-files.js";
-import { planBatches, sendBatch } from "./lib/batches.js";
+import { Sending } from "./lib/resumable.js";
 
 const form = document.getElementById("upload");
 const part = (id) => document.getElementById(id);
@@ -76,23 +76,19 @@ async function start() {
   if (form.elements.centre) body.set("centre", form.elements.centre.value);
   const upload = await post(form.dataset.startUrl, body);
   sessionStorage.setItem(`upload:${upload.upload}`, JSON.stringify(chosen.map((one) => one.path)));
-  return { ...upload, batches: planBatches(chosen), next: 0, sentBytes: 0, total: sum(chosen), request: null, isCancelled: false };
+  const headers = { "X-CSRFToken": form.elements.csrfmiddlewaretoken.value };
+  const sending = new Sending(chosen.map((one) => one.file), upload.files_url, headers, show);
+  return { ...upload, sending, total: sum(chosen), isCancelled: false };
 }
 
-function show(sending) {
-  const sent = Math.min(run.total, run.sentBytes + sending);
+function show(sent) {
+  if (!run) return;
   part("bar").value = run.total ? (100 * sent) / run.total : 0;
   part("sent").textContent = sent < run.total ? `${megabytes(sent)} of ${megabytes(run.total)}` : "All files are here; the server takes over.";
 }
 
 async function proceed() {
-  const token = form.elements.csrfmiddlewaretoken.value;
-  while (run.next < run.batches.length) {
-    const batch = run.batches[run.next];
-    await sendBatch(run, batch, token, show);
-    run.sentBytes += batch.bytes;
-    run.next += 1;
-  }
+  await run.sending.all();
   const { page_url: page } = await post(run.finish_url, new FormData());
   window.removeEventListener("beforeunload", warn);
   location.assign(page);
@@ -122,7 +118,7 @@ async function go() {
 async function cancel() {
   if (!run) return location.reload();
   run.isCancelled = true;
-  run.request?.abort();
+  await run.sending.stop();
   window.removeEventListener("beforeunload", warn);
   await post(run.cancel_url, new FormData());
   location.reload();

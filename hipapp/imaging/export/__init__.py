@@ -1,0 +1,1 @@
+"""What leaves the house: DICOM SEG and SR, NIfTI, panels, data sets; all without identity."""

@@ -1,0 +1,87 @@
+"""Pages of networks compared by cross-validation, for coordinators and administrators."""
+
+from typing import Any
+
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_GET
+
+from hipapp.accounts.http import SignedInRequest
+from hipapp.accounts.permissions import Act, can
+from hipapp.core.errors import ForbiddenError
+from hipapp.core.templatetags.numbers import number
+from hipapp.imaging.selectors import visible_cross_validations
+
+HEADLINE = (("femoral_head", "Femoral head"), ("lesion", "Lesion"))
+LABELS = {"femur": "Femur", "femoral_head": "Femoral head", "bme": "BME", "synovitis": "Synovitis", "lesion": "Lesion"}
+LESIONS = ("bme", "synovitis", "lesion")
+
+
+@require_GET
+def cross_validation_list(request: SignedInRequest) -> HttpResponse:
+    """Every comparison, the newest first."""
+    if not can(request.user, Act.COMPARE_NETWORKS):
+        raise ForbiddenError("Comparisons of networks are for coordinators and administrators.", code="forbidden")
+    return render(request, "imaging/cross_validations.html", {"rows": visible_cross_validations(request.user).defer("result")})
+
+
+@require_GET
+def cross_validation_detail(request: SignedInRequest, pk: int) -> HttpResponse:
+    """The tables of one comparison."""
+    row = get_object_or_404(visible_cross_validations(request.user), pk=pk)
+    result = row.result
+    shown = [(label, word) for label, word in HEADLINE if label in result["labels"]]
+    about = {network["network"]: network for network in result["networks"]}
+    context = {
+        "row": row,
+        "result": result,
+        "headline": [word for _, word in shown],
+        "overall": [_overall(line, about[line["network"]], shown) for line in result["overall"]],
+        "folds": [_folds(table, shown) for table in result["folds"]],
+        "labels": [_group(label, word, result["by_label"]) for label, word in LABELS.items() if label in result["labels"]],
+        "tests": [_test(test) for test in result["tests"]],
+    }
+    return render(request, "imaging/cross_validation.html", context)
+
+
+def _overall(line: dict[str, Any], network: dict[str, Any], shown: list[tuple[str, str]]) -> dict[str, Any]:
+    return {
+        "name": line["name"],
+        "cells": [_percents(line[label]) for label, _ in shown],
+        "parameters": network["n_parameters"] / 1e6,
+        "ms_per_slice": network["ms_per_slice"],
+        "steps": sorted(network["steps"])[len(network["steps"]) // 2],
+        "devices": network["devices"],
+    }
+
+
+def _folds(table: dict[str, Any], shown: list[tuple[str, str]]) -> dict[str, Any]:
+    rows = [(row["fold"], [_percent(row[label]["mean"]) for label, _ in shown]) for row in table["rows"]]
+    return {"name": table["name"], "rows": rows, "average": [_percents(table["average"][label]) for label, _ in shown]}
+
+
+def _group(label: str, word: str, lines: list[dict[str, Any]]) -> dict[str, Any]:
+    """One label of every network."""
+    return {"label": word, "is_lesion": label in LESIONS, "lines": [_label(line) for line in lines if line["label"] == label]}
+
+
+def _label(line: dict[str, Any]) -> dict[str, Any]:
+    return line | {"dice": _percents(line["dice"]), "lesion_sensitivity": _percent(line["lesion_sensitivity"])}
+
+
+def _test(test: dict[str, Any]) -> dict[str, Any]:
+    p_values = {key: _p(test[key]) for key in ("p", "p_holm")}
+    return test | _percents(test) | p_values | {"label": LABELS.get(test["label"], test["label"])}
+
+
+def _p(value: float | None) -> str:
+    return "< 0.001" if value is not None and value < 0.001 else number(value, 3)
+
+
+def _percents(figures: dict[str, Any]) -> dict[str, Any]:
+    """The shares of a row in percent; None stays None."""
+    return {key: _percent(figures[key]) for key in ("mean", "sd", "low", "high", "article", "difference") if key in figures}
+
+
+def _percent(value: float | None) -> float | None:
+    return None if value is None else 100 * value
