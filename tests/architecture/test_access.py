@@ -11,8 +11,9 @@ from rest_framework.authtoken.models import Token
 
 from hipapp.accounts.models import Membership
 from hipapp.clinic.models import Assessment, HipExamination, TreatmentPeriod
-from hipapp.imaging.models import Score, Series, Study, Upload
+from hipapp.imaging.models import Instance, ModelVersion, Rescoring, Score, Sender, Series, Study, Upload
 from hipapp.reading.models import Read
+from tests.builders.cross_validation import make_cross_validation
 from tests.builders.rows import make_centre, make_job, make_patient, make_user, make_visit
 
 pytestmark = pytest.mark.django_db
@@ -84,24 +85,61 @@ DOORS = {
     "imaging:unassigned": door(*ROLES),
     "imaging:pick-patient": door(*ROLES),
     "imaging:study": door(*CLINICAL, pk="study"),
+    "imaging:policy": door(*ADMINISTRATOR, pk="centre"),
+    "imaging:override-protocol": door(*CLINICAL, method="post", pk="study"),
+    "imaging:deidentification": door(*CLINICAL, pk="study"),
+    "imaging:originals": door(pk="study"),  # there are none of this study; tested with real files elsewhere
+    "imaging:return-seg": door(*CARE, pk="study"),
+    "imaging:return-sr": door(*CARE, pk="study"),
+    "imaging:study-erase": door(*CLINICAL, pk="study"),
+    "imaging:patient-erase": door(*CLINICAL, pk="patient"),
     "imaging:attach": door(*CLINICAL, pk="study"),
     "imaging:detach": door(*CLINICAL, method="post", pk="study"),
     "imaging:release": door(*CLINICAL, method="post", pk="study"),
     "imaging:review": door(*CLINICAL, method="post", names_series=True, pk="study"),
     "imaging:choose-series": door(*CLINICAL, method="post", names_series=True, pk="study"),
     "imaging:score": door(*CLINICAL, method="post", pk="study"),
+    "imaging:export-seg": door(*CLINICAL, pk="study"),
+    "imaging:export-sr": door(*CLINICAL, pk="study"),
+    "imaging:export-nifti": door(*CLINICAL, pk="study"),
+    "imaging:export-panels": door(*CLINICAL, pk="study"),
+    "imaging:models": door(*ADMINISTRATOR),
+    "imaging:cross-validations": door("coordinator", *ADMINISTRATOR),
+    "imaging:cross-validation": door("coordinator", *ADMINISTRATOR, pk="cross_validation"),
+    "imaging:model-import": door(*ADMINISTRATOR, method="post"),
+    "imaging:model-rollback": door(*ADMINISTRATOR, method="post"),
+    "imaging:model": door(*ADMINISTRATOR, pk="model"),
+    "imaging:model-rescore": door(*ADMINISTRATOR, method="post", pk="model"),
+    "imaging:model-promote": door(*ADMINISTRATOR, method="post", pk="model"),
+    "imaging:rescoring": door(*ADMINISTRATOR, pk="rescoring"),
     "imaging:upload": door(*CLINICAL),
     "imaging:upload-start": door(*CLINICAL, method="post"),
     "imaging:upload-result": door(*CLINICAL, pk="upload"),
-    "imaging:upload-files": door(*CLINICAL, method="post", pk="upload"),
+    "imaging:conflict": door(*CLINICAL, pk="study"),
+    "imaging:senders": door(*ADMINISTRATOR),
+    "imaging:sender-edit": door(*ADMINISTRATOR, pk="sender"),
     "imaging:upload-finish": door(*CLINICAL, method="post", pk="upload"),
     "imaging:upload-cancel": door(*CLINICAL, method="post", pk="upload"),
 }
 # Pictures of a series: the row exists, the file does not, so even those who may look get a 404; tested with real files elsewhere.
-PICTURES = {"imaging:slice", "imaging:outlines"}
+PICTURES = {"imaging:slice", "imaging:outlines", "imaging:instance", "imaging:thumbnail"}
+# Protocols for programs, by token: 401 without one; DICOMweb answers a search of what one may not see with nothing (204).
+TUS = {"imaging:tus", "imaging:tus-file"}
+DICOMWEB_SEARCHES = {
+    "dicomweb:studies", "dicomweb:all-series", "dicomweb:all-instances", "dicomweb:study-series", "dicomweb:study-instances",
+    "dicomweb:series-instances",
+}  # fmt: skip
+DICOMWEB_FILES = {
+    "dicomweb:study", "dicomweb:study-metadata", "dicomweb:series", "dicomweb:series-metadata", "dicomweb:instance",
+    "dicomweb:instance-metadata", "dicomweb:rendered", "dicomweb:thumbnail", "dicomweb:frames", "dicomweb:frame-rendered",
+    "dicomweb:bulkdata",
+}  # fmt: skip
+PROTOCOLS = TUS | DICOMWEB_SEARCHES | DICOMWEB_FILES
+SHARED = {"model", "cross_validation"}  # things of the whole installation, the same for the administrators of every centre
 API_LISTS = {
     "patients": "patient", "visits": "visit", "assessments": "assessment", "hip-examinations": "examination",
     "treatments": "treatment", "studies": "study", "jobs": "job", "scores": "score", "reads": "read",
+    "uploads": "upload",
 }  # fmt: skip
 
 
@@ -121,8 +159,8 @@ def is_api(name: str) -> bool:
 
 def test_every_address_has_a_row():
     names = {name for name in addresses() if not is_api(name)}
-    assert names - set(DOORS) - OPEN - PICTURES == set(), "addresses that nobody said who may open"
-    assert set(DOORS) - names == set(), "rows for addresses that are gone"
+    assert names - set(DOORS) - OPEN - PICTURES - PROTOCOLS == set(), "addresses that nobody said who may open"
+    assert (set(DOORS) | PROTOCOLS) - names == set(), "rows for addresses that are gone"
 
 
 def make_things(centre):
@@ -132,15 +170,22 @@ def make_things(centre):
     radiologist = make_user("radiologist", centre)
     study = Study.objects.create(centre=centre, visit=visit, study_uid=f"2.25.{centre.pk}", acquired_at=timezone.now())
     series = Series.objects.create(study=study, series_uid=f"2.25.{centre.pk}.1", plane="coronal", n_slices=20)
+    model = ModelVersion.objects.create(name="unet", version=f"{centre.pk}", sha256=f"{centre.pk:064d}")
+    rescoring = Rescoring.objects.create(model_version=model)
+    rescoring.centres.add(centre)
     return {
         "centre": centre,
         "patient": patient,
         "visit": visit,
         "study": study,
         "series": series,
+        "model": model,
+        "cross_validation": make_cross_validation(),
+        "rescoring": rescoring,
         "user": radiologist,
         "membership": Membership.objects.get(user=radiologist),
         "job": make_job(centre=centre),
+        "sender": Sender.objects.create(ae_title=f"AE{centre.pk}", centre=centre),
         "upload": Upload.objects.create(centre=centre, user=radiologist),
         "assessment": Assessment.objects.create(visit=visit),
         "examination": HipExamination.objects.create(visit=visit, side="right"),
@@ -185,7 +230,7 @@ def test_at_the_own_centre(name, role, things):
 
 
 @pytest.mark.parametrize("role", ROLES)
-@pytest.mark.parametrize("name", sorted(name for name, row in DOORS.items() if row.rows))
+@pytest.mark.parametrize("name", sorted(name for name, row in DOORS.items() if {kind for _, kind in row.rows} - SHARED))
 def test_things_of_another_centre_are_not_there(name, role, things):
     client = Client()
     client.force_login(make_user(role, make_centre()))
@@ -197,8 +242,44 @@ def test_things_of_another_centre_are_not_there(name, role, things):
 def test_pictures_of_another_centre_are_not_there(name, role, things):
     client = Client()
     client.force_login(make_user(role, make_centre()))
-    address = reverse(name, kwargs={"pk": things["study"].pk, "series_id": things["series"].pk, "index": 0})
+    keys = {"imaging:instance": {"instance_id": 1}, "imaging:thumbnail": {"side": "right"}}
+    keys = keys.get(name, {"series_id": things["series"].pk, "index": 0})
+    address = reverse(name, kwargs={"pk": things["study"].pk, **keys})
     assert client.get(address).status_code == 404
+
+
+def address_of(name: str, things) -> str:
+    """Address of a protocol's resource: of the upload, or of the study with an image in it."""
+    if name in TUS:
+        return reverse(name, args=[things["upload"].pk, *([1] if name == "imaging:tus-file" else [])])
+    study, series = things["study"], things["series"]
+    Instance.objects.get_or_create(
+        study=study, series_uid=series.series_uid, sop_uid="2.25.77", pixel_sha256="0", path="dicom/00/gone.dcm", n_bytes=1
+    )
+    route = next(p for p in get_resolver().namespace_dict["dicomweb"][1].url_patterns if f"dicomweb:{p.name}" == name)
+    values = {"study": study.study_uid, "series": series.series_uid, "instance": "2.25.77", "frames": "1", "tag": "7FE00010"}
+    return reverse(name, kwargs={key: values[key] for key in route.pattern.converters})
+
+
+@pytest.mark.parametrize("name", sorted(PROTOCOLS))
+def test_protocols_need_a_token_or_a_session(name, things):
+    address = address_of(name, things)
+    for method in ("patch", "delete", "head") if name == "imaging:tus-file" else ("post",) if name in TUS else ("get",):
+        assert getattr(Client(), method)(address).status_code == 401
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("name", sorted(PROTOCOLS))
+def test_protocols_show_nothing_of_another_centre(name, role, things):
+    address, tus = address_of(name, things), {"Tus-Resumable": "1.0.0", "Upload-Length": "1", "Upload-Offset": "0"}
+    for centre in (make_centre(), *([things["centre"]] if role not in CLINICAL else [])):
+        client = api(role, centre)
+        if name in TUS:
+            method = client.patch if name == "imaging:tus-file" else client.post
+            status = method(address, b"x", content_type="application/offset+octet-stream", headers=tus).status_code
+        else:
+            status = client.get(address).status_code
+        assert status == (204 if name in DICOMWEB_SEARCHES else 404)
 
 
 def api(role, centre) -> Client:

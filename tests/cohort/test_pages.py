@@ -2,6 +2,7 @@
 
 from datetime import date
 
+import numpy as np
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -135,11 +136,25 @@ def test_chosen_cell_shows_its_scatter(client, coordinator, radiologist, rheumat
     add_patients(centre, rheumatologist, radiologist, 5)
     client.force_login(coordinator)
     response = client.get(reverse("cohort:cohort"), {"x": "crp_mg_l", "y": "basdai"})
-    figure = response.context["figure"]
-    assert figure["data"][0]["x"] == [2, 3, 4, 5, 6]
+    figure = response.context["scatter"].figure
+    low, high, line, points = figure["data"]
+    assert points["x"] == [2, 3, 4, 5, 6]
+    slope, intercept = np.polyfit(points["x"], points["y"], 1)
+    np.testing.assert_allclose(line["y"], intercept + slope * np.array(line["x"]))
+    assert all(below < middle < above for below, middle, above in zip(low["y"], line["y"], high["y"], strict=True))
+    assert response.context["scatter"].equation.startswith("BASDAI = ")
+    assert "× CRP" in response.context["scatter"].equation
     assert figure["layout"]["xaxis"]["title"]["text"] == "CRP, mg/L"
     assert 'id="scatter-figure"' in response.content.decode()
-    assert client.get(reverse("cohort:cohort"), {"x": "crp_mg_l", "y": "nothing"}).context["figure"] is None
+    assert client.get(reverse("cohort:cohort"), {"x": "crp_mg_l", "y": "nothing"}).context["scatter"] is None
+
+
+def test_two_points_have_no_line(client, coordinator, radiologist, rheumatologist, centre):
+    add_patients(centre, rheumatologist, radiologist, 2)
+    client.force_login(coordinator)
+    response = client.get(reverse("cohort:cohort"), {"x": "crp_mg_l", "y": "basdai"})
+    assert len(response.context["scatter"].figure["data"]) == 1
+    assert "A line needs at least 3 visits" in response.content.decode()
 
 
 def test_accepted_only_leaves_unreviewed_scores_out(coordinator, radiologist, rheumatologist, centre):

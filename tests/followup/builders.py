@@ -3,6 +3,8 @@
 import itertools
 from datetime import UTC, date, datetime, time
 
+from django.utils import timezone
+
 from hipapp.clinic import services as clinic
 from hipapp.clinic.models import Patient, Visit
 from hipapp.imaging.models import ModelVersion, Review, Score, Series, Study
@@ -14,7 +16,7 @@ _count = itertools.count(1)
 
 def model_version(version: str = "1", **values) -> ModelVersion:
     found, _ = ModelVersion.objects.get_or_create(
-        name="unet", version=version, defaults={"sha256": version.rjust(64, "0"), **values}
+        name="unet", version=version, defaults={"sha256": version.rjust(64, "0"), "promoted_at": timezone.now(), **values}
     )
     return found
 

@@ -154,3 +154,21 @@ def test_sdc_comes_from_the_double_reads_of_the_centre(centre, radiologist):
 def test_few_double_reads_give_no_sdc(centre, visit, radiologist):
     add_read(visit, radiologist, "right", 10)
     assert himriss_sdc(centre) == {}
+
+
+def test_studies_that_wait_for_this_patient_are_listed(client, radiologist, patient, visit):
+    from hipapp.imaging.models import Study
+
+    other = rows.make_patient(patient.centre)
+    held = Study.objects.create(
+        centre=patient.centre, study_uid="2.25.1", state="held", held_reasons=["birth date differs"], intended_visit=visit
+    )
+    loose = Study.objects.create(centre=patient.centre, study_uid="2.25.2", intended_patient=patient)
+    foreign = Study.objects.create(centre=patient.centre, study_uid="2.25.3", state="held", intended_patient=other)
+    client.force_login(radiologist)
+    page = client.get(f"/patients/{patient.pk}/").content.decode()
+    assert f"/studies/{held.pk}/" in page
+    assert "Held: birth date differs" in page
+    assert f"/studies/{loose.pk}/attach/" in page
+    assert str(foreign.pk) not in page
+    assert "No MRI yet" not in page

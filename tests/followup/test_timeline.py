@@ -1,6 +1,7 @@
 """The timeline: shapes and lines of right and left, gaps where scores can't be compared, texts that can't inject markup."""
 
 import json
+from dataclasses import replace
 from datetime import date
 from itertools import pairwise
 from uuid import uuid4
@@ -43,7 +44,14 @@ def test_unreviewed_point_is_hollow_says_so_and_leads_to_its_slices():
     assert point["marker"]["symbol"] == ["circle-open"]
     assert "unreviewed" in point["hovertext"][0]
     assert "2026-01-05 · week 0" in point["hovertext"][0]
-    assert point["customdata"] == [f"/studies/{STUDY}/"]
+    assert point["customdata"] == [[f"/studies/{STUDY}/", ""]]
+
+
+def test_a_point_with_outlines_shows_the_most_inflamed_slice_of_its_hip():
+    mri = {side: replace(result(side, 1.0), segmentation_id=4, score_id=9) for side in ("right", "left")}
+    figure = timeline([row(date(2026, 1, 5), mri=mri)], [])
+    for side, name in (("right", "UNet-score R"), ("left", "UNet-score L")):
+        assert trace(figure, name)["customdata"] == [[f"/studies/{STUDY}/", f"/studies/{STUDY}/{side}.png?of=9"]]
 
 
 def test_line_breaks_between_model_versions_and_points_name_them():
@@ -109,3 +117,25 @@ def test_rows_of_the_figure_do_not_overlap(n_visits):
     assert all(low[1] < high[0] for low, high in pairwise(domains))
     assert domains[0][0] >= 0
     assert domains[-1][1] <= 1
+
+
+def test_intervals_are_bars_above_and_below_their_points():
+    with_interval = HipResult(
+        "right", STUDY, "accepted", unet_score=1.0, interval_low=0.75, interval_high=1.5, interval_level=0.9, model_name="unet"
+    )
+    rows = [row(date(2026, 1, 5), mri={"right": with_interval}), row(date(2026, 3, 2), mri={"right": result("right", 0.5)})]
+    line = trace(timeline(rows, []), "UNet-score R")
+    bars = line["error_y"]
+    values = [value for value in line["y"] if value is not None]
+    assert values == [1.0, 0.5]
+    assert [bar for bar in bars["array"] if bar] == [0.5]
+    assert [bar for bar in bars["arrayminus"] if bar] == [0.25]
+    assert "90 % interval 0.75–1.50" in line["hovertext"][0]
+    assert "error_y" not in trace(timeline([rows[1]], []), "UNet-score R")
+    assert panels(rows)[0].top > 1.5
+
+
+def test_faults_of_the_pictures_are_named_at_the_point():
+    flagged = HipResult("right", STUDY, "accepted", unet_score=1.0, flags=({"code": "noise"}, {"code": "motion"}))
+    line = trace(timeline([row(date(2026, 1, 5), mri={"right": flagged})], []), "UNet-score R")
+    assert "pictures to be checked: noise, motion" in line["hovertext"][0]

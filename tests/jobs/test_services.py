@@ -158,3 +158,34 @@ def test_a_cancelled_job_stops_at_its_next_progress():
     shell.run(str(job.pk), work)
     job.refresh_from_db()
     assert (job.state, reached) == ("cancelled", [])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_work_that_is_unfinished_waits_for_its_next_turn_with_fresh_attempts(sent):
+    job = make_job(attempt=1)
+    shares = [shell.Unfinished(40, "40 of 100"), "100 done"]
+
+    def work(progress):
+        return shares.pop(0)
+
+    shell.run(str(job.pk), work)
+    job.refresh_from_db()
+    assert (job.state, job.attempt, job.progress, job.message) == ("queued", 0, 40, "40 of 100")
+    assert job.lease_expires_at is None
+    assert [options["kwargs"]["job_id"] for _, options in sent] == [str(job.pk)]
+    shell.run(str(job.pk), work)
+    job.refresh_from_db()
+    assert (job.state, job.attempt, job.message) == ("succeeded", 1, "100 done")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_job_that_was_cancelled_meanwhile_is_not_put_back(sent):
+    job = make_job()
+
+    def work(progress):
+        services.cancel_job(Job.objects.get(pk=job.pk))
+        return shell.Unfinished(40, "40 of 100")
+
+    shell.run(str(job.pk), work)
+    job.refresh_from_db()
+    assert (job.state, sent) == ("cancelled", [])
