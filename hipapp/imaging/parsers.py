@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 _F_SETPIPE_SZ = 1031  # Linux; fcntl.F_SETPIPE_SZ has it too, but not on every system
 _KEPT = ("PATH", "LD_LIBRARY_PATH", "LANG")  # of the environment: nothing secret
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+# Of glibc: blocks of a picture's size are kept for the next picture; given back each time, they cost a third of the work on it.
+_KEPT_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(64 << 20)}
 _PIPE_BYTES = 1 << 20
 
 
@@ -103,7 +105,7 @@ class _Parser:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             cwd=settings.BASE_DIR,
-            env={**{name: os.environ[name] for name in _KEPT if name in os.environ}, **_ONE_THREAD},
+            env={**{name: os.environ[name] for name in _KEPT if name in os.environ}, **_ONE_THREAD, **_KEPT_MEMORY},
             start_new_session=True,  # a Ctrl-C is for the application, which then closes the pipes
         )
         assert self._process.stdin is not None

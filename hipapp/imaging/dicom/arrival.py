@@ -77,6 +77,11 @@ def receive(data: bytes, uid_key: bytes, pseudonym_key: bytes) -> Arrival:
         No usable MR image, its pixels can't be decoded, or it can't be de-identified or written again. A segmentation or
         report is told by DerivedFileError.
     """
+    return receive_whole(data, uid_key, pseudonym_key)[0]
+
+
+def receive_whole(data: bytes, uid_key: bytes, pseudonym_key: bytes) -> tuple[Arrival, Dataset]:
+    """As `receive`, with the data set that its content was written from."""
     dataset = parse(data)
     check_derived(dataset)
     check_image(dataset)
@@ -85,9 +90,9 @@ def receive(data: bytes, uid_key: bytes, pseudonym_key: bytes) -> Arrival:
     originals = [str(dataset[keyword].value) for keyword in keywords]
     pixel_sha256 = hashlib.sha256(dataset.get_item("PixelData").value).hexdigest()
     clean, removed = deidentify(dataset, uid_key, pseudonym_of(originals[0], pseudonym_key))
-    text = _TextSeeker()
+    text = TextSeeker()
     frames, unplaced = stored_frames(clean, text)
-    return Arrival(
+    arrived = Arrival(
         content=_written(clean),
         uids=[str(clean[keyword].value) for keyword in keywords],
         originals=originals,
@@ -100,9 +105,10 @@ def receive(data: bytes, uid_key: bytes, pseudonym_key: bytes) -> Arrival:
         removed=removed,
         attributes=searched_attributes(clean),
     )
+    return arrived, clean
 
 
-class _TextSeeker:
+class TextSeeker:
     """Looks for text in the pictures of a file, until it has found some."""
 
     def __init__(self) -> None:
@@ -116,7 +122,7 @@ class _TextSeeker:
         self.was_found = bool(find_text(stored))
 
 
-def stored_frames(clean: Dataset, see: _TextSeeker | None = None) -> tuple[list[Frame], str]:
+def stored_frames(clean: Dataset, see: TextSeeker | None = None) -> tuple[list[Frame], str]:
     """The frames of a file without identity, each with a look at its pixels; or why it has none that can be laid in space.
 
     Raises

@@ -27,9 +27,11 @@ from ml.dicom.syntaxes import is_compressed
 
 _MAX_DEPTH = 4
 _CHANGEABLE = frozenset([*allowlist.CLEANED, *allowlist.VOCABULARY, *allowlist.UIDS])
-_LISTED = {
+LISTED = {
     tag_for_keyword(keyword): keyword for keyword in (*_CHANGEABLE, *allowlist.NUMBERS, *allowlist.BYTES, *allowlist.SEQUENCES)
 }
+READ_FOR_PERSON = ("PatientAge",)  # not listed, but what stays depends on it
+READ_FOR_CONCERNS = ("RecognizableVisualFeatures",)
 _OLDEST_NAMED_AGE = 89  # HIPAA Safe Harbor: older ages are one group
 
 
@@ -71,7 +73,7 @@ def deidentify(dataset: Dataset, key: bytes, pseudonym: str) -> tuple[Dataset, d
         warnings.simplefilter("ignore")  # malformed values are dropped, which is what the warnings are about
         source = with_transfer_syntax(dataset)
         actions: dict[str, str] = {}
-        clean = _filtered(source, key, actions, prefix="", depth=0)
+        clean = strip_elements(source, key, actions)
         _set_patient(clean, source, pseudonym, actions)
         _set_methods(clean)
         _set_pixels(clean, source)
@@ -128,12 +130,17 @@ def _stored_type(dataset: Dataset) -> "np.dtype[Any]":
     return np.dtype(f"{'<' if is_little else '>'}u{int(dataset.BitsAllocated) // 8}")
 
 
-def _filtered(source: Dataset, key: bytes, actions: dict[str, str], prefix: str, depth: int) -> Dataset:
+def strip_elements(source: Dataset, key: bytes, actions: dict[str, str], prefix: str = "", depth: int = 0) -> Dataset:
+    """The elements that the allow-list lets through; what was removed or replaced is noted in `actions`.
+
+    What becomes of an element of the top level depends on itself, on Bits Allocated, on what settles its VR and its character
+    set, and for a private one on the creator of its block: on no other element.
+    """
     clean = Dataset()
     for tag in list(source.keys()):
         if tag.element == 0:  # group length: written anew
             continue
-        keyword = _LISTED.get(tag)
+        keyword = LISTED.get(tag)
         if keyword:
             element = _allowed(source, tag, keyword, key, actions, prefix, depth)
         else:
@@ -188,7 +195,7 @@ def _allowed(
         if keyword in allowlist.SEQUENCES:
             if vr != "SQ" or depth >= _MAX_DEPTH:
                 return None
-            items = [_filtered(item, key, actions, f"{prefix}{keyword}.", depth + 1) for item in value]
+            items = [strip_elements(item, key, actions, f"{prefix}{keyword}.", depth + 1) for item in value]
             return DataElement(tag, "SQ", items)
         if keyword in allowlist.BYTES:
             return DataElement(tag, vr, value) if isinstance(value, bytes) and vr in ("OB", "OW", "OV") else None

@@ -1,7 +1,7 @@
 """DICOM JSON (PS3.18 Annex F) of stored files: what is searched by, and the metadata with references to bulk data."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from pydicom import Dataset
@@ -40,15 +40,21 @@ def attribute(keyword: str, *values: object) -> tuple[str, Json]:
     return f"{tag:08X}", {"vr": vr, "Value": found} if found else {"vr": vr}
 
 
-def searched_attributes(dataset: Dataset) -> Json:
-    """The attributes of `SEARCHED` that a de-identified data set has, with the transfer syntax it is stored in."""
+def attributes_of(dataset: Dataset, keywords: Iterable[str]) -> Json:
+    """Those of these attributes that a data set has."""
     part = Dataset()
-    for keyword in SEARCHED:
+    for keyword in keywords:
         if keyword in dataset:
             part[keyword] = dataset[keyword]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what is malformed was judged when the file came
-        found = part.to_json_dict(suppress_invalid_tags=True)
+        found: Json = part.to_json_dict(suppress_invalid_tags=True)
+    return found
+
+
+def searched_attributes(dataset: Dataset) -> Json:
+    """The attributes of `SEARCHED` that a de-identified data set has, with the transfer syntax it is stored in."""
+    found = attributes_of(dataset, SEARCHED)
     found.update([attribute("AvailableTransferSyntaxUID", str(dataset.file_meta.TransferSyntaxUID))])
     return found
 

@@ -21,6 +21,13 @@ _DATES = (
     ("StudyDate", "StudyTime"),
     ("ContentDate", "ContentTime"),
 )
+# What `identity_of` looks at; the times are kept apart, since they differ between the images of a series.
+TIMES = tuple(clock or day for day, clock in _DATES)
+IDENTIFYING = (
+    *("SpecificCharacterSet", "PatientIdentityRemoved", "PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
+    *(day for day, clock in _DATES if clock),
+    "TimezoneOffsetFromUTC",
+)
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,7 @@ def identity_of(dataset: Dataset) -> Identity:
             patient_id="" if is_removed else _text(dataset, "PatientID"),
             birth_on=_date(_text(dataset, "PatientBirthDate")),
             sex=sex if sex in ("M", "F", "O") else "",
-            acquired_at=_acquired_at(dataset),
+            acquired_at=acquired_at(dataset),
         )
 
 
@@ -105,7 +112,8 @@ def _time(text: str) -> time:
         return time()
 
 
-def _acquired_at(dataset: Dataset) -> datetime | None:
+def acquired_at(dataset: Dataset) -> datetime | None:
+    """When the image was acquired, by the first of its dates that can be read; None where there is none."""
     for date_keyword, time_keyword in _DATES:
         text = _text(dataset, date_keyword)
         day = _date(text if time_keyword else text[:8])

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from hipapp.imaging.dicom.arrival import Arrival, receive, stored_frames
+from hipapp.imaging.dicom.arrival import Arrival, stored_frames
 from hipapp.imaging.dicom.derived import DerivedFileError
+from hipapp.imaging.dicom.template import Receiver
 from hipapp.imaging.dicom.transcode import as_explicit_little
 from hipapp.imaging.dicom.wire import read_message, write_message
 from ml.dicom.archive import Item, walk
@@ -22,6 +23,7 @@ from ml.dicom.parse import parse
 from ml.dicom.pixels import decode, is_inverted
 
 Reply = tuple[dict[str, Any], bytes]
+RECEIVER = Receiver()
 TOO_LARGE = "needs more memory than one file may have"
 
 
@@ -40,7 +42,7 @@ def receive_path(request: dict[str, Any], _: bytes) -> Iterator[Reply]:
             if not isinstance(found, Item):
                 raise RefusedFileError(found[1])
             data = found.read()
-            arrived = receive(data, *keys)
+            arrived = RECEIVER.receive(data, *keys)
             original = data if request.get("keeps_original") else b""
             yield {**place, **_values(arrived), "n_content": len(arrived.content)}, arrived.content + original
         except DerivedFileError as derived:

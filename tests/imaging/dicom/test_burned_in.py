@@ -80,3 +80,42 @@ def test_names_burned_into_a_real_picture_are_found(corpus):
 
     picture = dcmread(corpus / "phi" / "RGB_IMAGE.dcm").pixel_array.mean(axis=2)
     assert len(find_text(picture)) >= 5
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_parts_are_those_that_a_labelling_of_the_whole_picture_finds(seed):
+    from scipy import ndimage
+
+    from hipapp.imaging.dicom.burned_in import STROKE_PX, _connected
+
+    rng = np.random.default_rng(seed)
+    mask = np.zeros((60, 50), np.bool_)
+    mask[STROKE_PX:-STROKE_PX, STROKE_PX:-STROKE_PX] = rng.random((52, 42)) < (0.05, 0.2, 0.35, 0.5, 0.8, 1.0)[seed]
+    flat = mask.ravel()
+    edges = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    parts = _connected(edges[::2], edges[1::2], mask.shape[1])
+    labels = ndimage.label(mask, np.ones((3, 3)))[0].ravel()
+    ours = np.repeat(parts, edges[1::2] - edges[::2])
+    pairs = set(zip(ours.tolist(), labels[flat].tolist(), strict=True))
+    assert len(pairs) == labels.max() == parts.max() + 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_strokes_stand_out_from_something_near_on_both_sides(seed):
+    from hipapp.imaging.dicom.burned_in import CONTRAST, STROKE_PX, _padded, _strokes
+
+    grey = np.random.default_rng(seed).integers(0, 256, (17, 23)).astype(np.uint8)
+    padded = _padded(grey)
+    bright, dark = _strokes(padded)
+    wide, n = padded.astype(int), STROKE_PX
+    for mask, levels in ((bright, wide), (dark, 255 - wide)):
+        assert not mask[:n].any()
+        assert not mask[:, -n:].any()
+        for row in range(n, n + 17):
+            for column in range(n, n + 23):
+                sides = (
+                    (levels[row, column - n : column], levels[row, column + 1 : column + n + 1]),
+                    (levels[row - n : row, column], levels[row + 1 : row + n + 1, column]),
+                )
+                stands_out = any(levels[row, column] - max(one.min(), other.min()) > CONTRAST for one, other in sides)
+                assert mask[row, column] == stands_out
