@@ -2,10 +2,8 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +14,7 @@ from ml.crops import SIDES, Point, distance_mm, extract
 from ml.dicom.volume import Volume
 from ml.labels import BITS, Mask, join_planes
 from ml.phantom import Phantom, generate
+from ml.pool import pool
 
 CANVAS = (184, 216)  # rows, columns at the crop's spacing: room for rotation, scaling and shift
 REACH_MM = 45.0  # slices farther from the head than this are left out
@@ -120,8 +119,8 @@ def prepare(seeds: Sequence[int], folder: Path, n_processes: int = 2) -> None:
     missing = [(seed, folder) for seed in seeds if not _path(folder, seed).exists()]
     if not missing:
         return
-    with ProcessPoolExecutor(n_processes, mp_context=get_context("spawn")) as pool:
-        for _ in tqdm(pool.map(_prepare_one, missing), total=len(missing), desc="synthetic patients", unit="patient"):
+    with pool(n_processes) as processes:
+        for _ in tqdm(processes.map(_prepare_one, missing), total=len(missing), desc="synthetic patients", unit="patient"):
             pass
 
 

@@ -13,6 +13,7 @@ HEAD_REACH_MM = 45.0  # a femoral head has a radius of at most 30 mm, and its ce
 MIN_LESION_ML = 0.02  # a speck of noise; the smallest lesions drawn by hand are larger
 MIN_HEAD_MM2, MAX_HEAD_MM2 = 400.0, 4200.0  # largest section: circles of 23 and 73 mm across
 MIN_FILL = 0.55  # of the largest section's bounding box; a disc fills 0.79
+MIN_NECK_SHARE = 0.15  # of the head's volume: what of the femur hangs together with it in a crop of a hip is more than that
 
 Voxels = npt.NDArray[np.bool_]
 TOUCHING = np.ones((3, 3, 3), bool)
@@ -68,7 +69,16 @@ def implausible_head(mask: Mask, volume: Volume) -> str:
     fill = len(rows) / (np.ptp(rows) + 1) / (np.ptp(columns) + 1)
     if fill < MIN_FILL:
         return "the outline is no femoral head: its largest section is not round"
+    if _attached(head, (mask & FEMUR) > 0) < MIN_NECK_SHARE * head.sum():
+        return "the outline is no femoral head: there is no neck of a femur at it"
     return ""
+
+
+def _attached(head: Voxels, femur: Voxels) -> int:
+    """Voxels of the femur outside the head that hang together with it."""
+    parts, _ = ndimage.label(femur | head, TOUCHING)
+    touched = np.unique(parts[head])
+    return int((np.isin(parts, touched) & ~head).sum())
 
 
 def _largest(voxels: Voxels) -> Voxels:

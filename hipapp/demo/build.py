@@ -1,11 +1,8 @@
 """Builds the synthetic cohort through the same services as real data; a second run adds only what is missing."""
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 from django.db import transaction
@@ -24,6 +21,7 @@ from hipapp.jobs.models import Job
 from hipapp.reading.services import save_totals
 from ml.phantom import Identity as PhantomIdentity
 from ml.phantom import Severity
+from ml.pool import pool
 
 FIRST_SEED = 30_000  # phantoms of the demo: patients that training never saw
 
@@ -108,14 +106,12 @@ def deliver_mris(orders: list[MriOrder], n_processes: int = 2) -> Iterator[Job]:
     if not orders:
         return
     radiologist = person(Role.RADIOLOGIST)
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # the processes share the cores already
-        os.environ.setdefault(name, "1")
     with (
         tempfile.TemporaryDirectory(prefix="hipapp-demo-") as folder,
-        ProcessPoolExecutor(n_processes, mp_context=get_context("spawn")) as pool,
+        pool(n_processes) as processes,
     ):
         tasks = [(order, Path(folder) / str(order.visit_pk)) for order in orders]
-        for (order, files), _ in zip(tasks, pool.map(make_files, *zip(*tasks, strict=True)), strict=True):
+        for (order, files), _ in zip(tasks, processes.map(make_files, *zip(*tasks, strict=True)), strict=True):
             yield deliver(radiologist, Visit.objects.select_related("patient__centre").get(pk=order.visit_pk), files)
             shutil.rmtree(files)
 

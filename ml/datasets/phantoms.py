@@ -1,8 +1,6 @@
 """Cases of synthetic patients, with all labels and the tissues known."""
 
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 from tqdm import tqdm
@@ -11,6 +9,7 @@ from ml.datasets.cut import cut
 from ml.datasets.format import Case, write_case
 from ml.labels import LABELS
 from ml.phantom import generate
+from ml.pool import pool
 
 VISIT = "V1"
 
@@ -22,8 +21,8 @@ def write_phantoms(folder: Path, n_patients: int, seed: int, n_processes: int = 
         for job in tqdm(jobs, desc="synthetic patients", unit="patient"):
             yield from write_phantom(job)
         return
-    with ProcessPoolExecutor(n_processes, mp_context=get_context("spawn")) as pool:
-        for cases in tqdm(pool.map(write_phantom, jobs), total=len(jobs), desc="synthetic patients", unit="patient"):
+    with pool(n_processes) as processes:
+        for cases in tqdm(processes.map(write_phantom, jobs), total=len(jobs), desc="synthetic patients", unit="patient"):
             yield from cases
 
 

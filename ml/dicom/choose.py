@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from ml.dicom.assemble import build_volume
+from ml.dicom.content import look_into
 from ml.dicom.errors import UnscorableError
 from ml.dicom.sequence import Sequence, describe_sequence
 from ml.dicom.series import PLANE_TOLERANCE_DEG, Series
@@ -23,6 +24,8 @@ class Candidate:
     """One stack as it was weighed.
 
     `code` is empty for one that may be scored, else the code that it would be refused with; `why` says it in words.
+    `is_open`: neither header nor name tells whether fat is suppressed. `by_content`: nothing but its pictures say that it is.
+    `is_doubted`: its header or name says that fat is suppressed, its pictures that it is not.
     """
 
     series: Series
@@ -31,6 +34,9 @@ class Candidate:
     fat_suppressed: bool
     code: str
     why: str
+    is_open: bool = False
+    by_content: bool = False
+    is_doubted: bool = False
 
     @property
     def is_scorable(self) -> bool:
@@ -73,7 +79,8 @@ def choose_series(study: Study, any_sequence: bool = False) -> Choice:
     -----
     Hip slices are not known before hips are found: slices count once for each hip that the width of the image can hold
     (two from 260 mm). Ties go to acquired before derived, header evidence before a name, finer pixels, lower series
-    number.
+    number. The pictures (`content.look_into`) are asked where neither header nor name tells whether fat is suppressed, where
+    a name alone does, and where several stacks could be scored: one that its pictures contradict goes behind the others.
     """
     candidate, volume, warnings, candidates = choose_candidate(study, build_volume, any_sequence)
     return _choice(candidate, volume, warnings, candidates)
@@ -86,7 +93,7 @@ def choose_candidate(
 
     `build` raises UnscorableError where nothing can be made of a stack; the next best one is then tried.
     """
-    candidates = weigh(study)
+    candidates = _with_content(weigh(study))
     if not candidates:
         raise _nothing(study)
     if any_sequence:
@@ -102,6 +109,8 @@ def choose_candidate(
             continue
         if not candidate.is_scorable:
             warnings.append(f"scored on a sequence that is not meant for it, because a person asked: {candidate.why}")
+        if candidate.by_content or candidate.is_doubted:
+            warnings.append(f"look at the sequence before you use the score: {candidate.why}")
         return candidate, built, (*study.warnings, *warnings), candidates
     if first_failure is not None:
         raise UnscorableError(first_failure.code, first_failure.message, candidates)
@@ -126,13 +135,38 @@ def best_coronal(study: Study) -> Choice | None:
     return None
 
 
+_NAME_ONLY = "by its name only"
 _SEQUENCE_CODES = ("not_fat_suppressed", "not_fluid_sensitive")
 
 
 def _weigh(series: Series) -> Candidate:
     sequence = describe_sequence(series.frames[0])
     code, why = _verdict(series, sequence)
-    return Candidate(series, series.plane, series.n_slices, sequence.fat_suppressed, code, why)
+    return Candidate(series, series.plane, series.n_slices, sequence.fat_suppressed, code, why, is_open=sequence.is_open)
+
+
+def _with_content(candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
+    """The candidates, in their order, with what the pictures say of those for which that matters."""
+    n_scorable = sum(candidate.is_scorable for candidate in candidates)
+    return tuple(sorted((_seen(candidate, n_scorable) for candidate in candidates), key=_rank))
+
+
+def _seen(candidate: Candidate, n_scorable: int) -> Candidate:
+    is_open = candidate.is_open and candidate.code == "not_fat_suppressed"
+    is_in_question = candidate.is_scorable and (n_scorable > 1 or _NAME_ONLY in candidate.why)
+    content = look_into(candidate.series) if is_open or is_in_question else None
+    if content is None:
+        return candidate
+    if is_in_question:
+        if content.fat_suppressed is False:
+            return replace(candidate, why=f"{candidate.why}; but {content.words}", is_doubted=True)
+        return candidate
+    if not content.fat_suppressed:
+        return replace(candidate, why=f"{candidate.why}; {content.words}")
+    few = _too_few(candidate.series) if candidate.n_slices < MIN_SLICES else ""
+    count = f"{candidate.n_slices} slices {candidate.series.slice_spacing_mm:.1f} mm apart"
+    why = "; ".join(part for part in (f"coronal, {count}; neither header nor name tells, but {content.words}", few) if part)
+    return replace(candidate, fat_suppressed=True, by_content=True, code="too_few_slices" if few else "", why=why)
 
 
 def _verdict(series: Series, sequence: Sequence) -> tuple[str, str]:
@@ -169,10 +203,12 @@ def _too_few(series: Series) -> str:
 def _rank(candidate: Candidate) -> tuple[object, ...]:
     series, frame = candidate.series, candidate.series.frames[0]
     is_derived = "DERIVED" in frame.words.get("ImageType", ())
-    is_named_only = "by its name only" in candidate.why
+    is_named_only = _NAME_ONLY in candidate.why
     order = ("", "too_few_slices", "not_fluid_sensitive", "not_fat_suppressed", "wrong_plane")
     return (
         order.index(candidate.code),
+        candidate.is_doubted,
+        candidate.by_content,
         _coverage(series),
         is_derived,
         is_named_only,
@@ -198,6 +234,9 @@ def why_chosen(candidate: Candidate, candidates: tuple[Candidate, ...]) -> str:
     n_others = sum(c.is_scorable for c in candidates if c.series is not candidate.series)
     if not candidate.is_scorable or not n_others:
         return candidate.why
+    usable = [c for c in candidates if c.is_scorable and c.series is not candidate.series]
+    if not candidate.is_doubted and not candidate.by_content and all(c.is_doubted or c.by_content for c in usable):
+        return f"{candidate.why}; preferred to {n_others} other usable series (nothing contradicts its header)"
     return f"{candidate.why}; preferred to {n_others} other usable series (most hip slices)"
 
 

@@ -131,7 +131,8 @@ class Frame:
     @property
     def normal(self) -> np.ndarray:
         """LPS unit vector across the slice."""
-        return np.cross(self.row_direction, self.column_direction)
+        (a, b, c), (d, e, f) = self.row_direction, self.column_direction
+        return np.array([b * f - c * e, c * d - a * f, a * e - b * d])  # np.cross takes ten times as long, for each of thousands
 
 
 def frame_values(frame: Frame) -> dict[str, object]:

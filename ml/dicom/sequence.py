@@ -55,7 +55,8 @@ class Sequence:
     """Contrast of a stack.
 
     `words` names the sequence with its evidence; `problem` says why fluid and marrow oedema can't be measured on it
-    (empty where they can); `by_name_only` is true where nothing but a series name says that fat is suppressed.
+    (empty where they can); `by_name_only` is true where nothing but a series name says that fat is suppressed. `is_open` is true
+    where neither header nor name says anything about fat, and nothing speaks against bright fluid: the pictures may then tell.
     """
 
     fat_suppressed: bool
@@ -63,6 +64,7 @@ class Sequence:
     by_name_only: bool
     words: str
     problem: str = ""
+    is_open: bool = False
 
 
 def describe_sequence(frame: Described) -> Sequence:
@@ -82,7 +84,9 @@ def describe_sequence(frame: Described) -> Sequence:
     weighting = _weighting(frame, name, is_stir="STIR" in fat)
     words = ", ".join(part for part in (fat, weighting.words) if part) or "sequence not named"
     if not fat:
-        return Sequence(False, weighting.is_fluid, False, words, f"fat is not suppressed ({words})")
+        is_open = weighting.may_be_fluid and not _denies_fat(frame, image_type)
+        said = "nothing says that fat is suppressed" if is_open else "fat is not suppressed"
+        return Sequence(False, weighting.is_fluid, False, words, f"{said} ({words})", is_open)
     problem = "" if weighting.is_fluid else f"fluid is not bright on it: {weighting.why_not}"
     return Sequence(True, weighting.is_fluid, by_name_only, words, problem)
 
@@ -92,12 +96,27 @@ class _Weighting:
     is_fluid: bool
     words: str
     why_not: str = ""
+    is_unknown: bool = False
+
+    @property
+    def may_be_fluid(self) -> bool:
+        return self.is_fluid or self.is_unknown
 
 
 def _name(frame: Described) -> str:
+    return _NOT_FAT.sub(" ", _whole_name(frame)).strip()
+
+
+def _whole_name(frame: Described) -> str:
     keywords = ("SeriesDescription", "ProtocolName", "SequenceName", "PulseSequenceName")
     joined = " ".join(v for k in keywords for v in frame.words.get(k, ())).lower()
-    return _NOT_FAT.sub(" ", re.sub(r"[^a-z0-9]+", " ", joined)).strip()
+    return re.sub(r"[^a-z0-9]+", " ", joined)
+
+
+def _denies_fat(frame: Described, image_type: list[str]) -> bool:
+    """Whether the header or a name says that fat is not suppressed."""
+    is_denied = _fat_by_header(frame, image_type) == "" or _is_inversion_for_else(frame)
+    return is_denied or _NOT_FAT.search(_whole_name(frame)) is not None
 
 
 def _number(frame: Described, *keywords: str) -> float | None:
@@ -169,7 +188,7 @@ def _weighting(frame: Described, name: str, is_stir: bool) -> _Weighting:
         return _Weighting(True, f"{'T2-weighted' if te >= 60 else 'intermediate weighting'}, {shown}")
     if _T2_WORD.search(name):
         return _Weighting(True, "T2-weighted by its name")
-    return _Weighting(False, shown, "neither TR and TE nor its name say how it is weighted")
+    return _Weighting(False, shown, "neither TR and TE nor its name say how it is weighted", is_unknown=True)
 
 
 def _t1_reason(frame: Described, name: str, shown: str) -> str:
