@@ -19,10 +19,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import requests
 
-N_FILES, SIDE = 200, 512
+N_FILES, SIDE = 150, 512
 ROOT = Path(__file__).resolve().parent.parent
 SET_UP = """
 from django.core.management import call_command
@@ -34,11 +33,12 @@ print(Token.objects.create(user=make_user("radiologist", make_centre())).key)
 
 
 def make_files() -> list[bytes]:
-    """One coronal series of noise around a slope, so that no file is like another."""
-    from tests.builders.dicom import Stack, classic, to_bytes
+    """The files that `bench.receiving` takes: smooth shapes with noise, so that no file is like another."""
+    from bench.receiving import write_files
 
-    pixels = np.random.default_rng(3).integers(0, 1500, (N_FILES, SIDE, SIDE)).astype(np.uint16)
-    return [to_bytes(dataset) for dataset in classic(Stack(pixels))]
+    with tempfile.TemporaryDirectory(prefix="hipapp-bench-") as name:
+        write_files(Path(name) / "files", N_FILES, SIDE)
+        return [path.read_bytes() for path in sorted((Path(name) / "files").iterdir())]
 
 
 def free_port() -> int:

@@ -1,6 +1,7 @@
 """Encryption at rest: one master key from the settings, one data key per patient, study or file wrapped by it."""
 
 import base64
+import functools
 import hashlib
 import hmac
 import json
@@ -33,7 +34,13 @@ def new_data_key() -> bytes:
 
 def seal(data_key: bytes, values: dict[str, str]) -> bytes:
     """Ciphertext of a small dictionary of strings."""
-    return Fernet(_master().decrypt(bytes(data_key))).encrypt(json.dumps(values).encode())
+    return _fernet(bytes(data_key), settings.IDENTITY_KEY).encrypt(json.dumps(values).encode())
+
+
+@functools.lru_cache(maxsize=1)
+def _fernet(data_key: bytes, master_key: str) -> Fernet:
+    """Of a wrapped data key; the last one is kept, since a study seals a few hundred UIDs under its key."""
+    return Fernet(Fernet(master_key).decrypt(data_key))
 
 
 def unseal(data_key: bytes, ciphertext: bytes) -> dict[str, str]:

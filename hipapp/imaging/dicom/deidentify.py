@@ -130,14 +130,21 @@ def _stored_type(dataset: Dataset) -> "np.dtype[Any]":
     return np.dtype(f"{'<' if is_little else '>'}u{int(dataset.BitsAllocated) // 8}")
 
 
-def strip_elements(source: Dataset, key: bytes, actions: dict[str, str], prefix: str = "", depth: int = 0) -> Dataset:
-    """The elements that the allow-list lets through; what was removed or replaced is noted in `actions`.
+def strip_elements(
+    source: Dataset,
+    key: bytes,
+    actions: dict[str, str],
+    prefix: str = "",
+    depth: int = 0,
+    tags: Iterable[BaseTag] | None = None,
+) -> Dataset:
+    """The elements (of these `tags`) that the allow-list lets through; what was removed or replaced is noted in `actions`.
 
     What becomes of an element of the top level depends on itself, on Bits Allocated, on what settles its VR and its character
     set, and for a private one on the creator of its block: on no other element.
     """
     clean = Dataset()
-    for tag in list(source.keys()):
+    for tag in list(source.keys() if tags is None else tags):
         if tag.element == 0:  # group length: written anew
             continue
         keyword = LISTED.get(tag)

@@ -28,7 +28,7 @@ from pydicom.uid import UID
 from hipapp.imaging.dicom import allowlist
 from hipapp.imaging.dicom.arrival import TEXT_FOUND, Arrival, TextSeeker, receive_whole
 from hipapp.imaging.dicom.deidentify import LISTED, READ_FOR_CONCERNS, READ_FOR_PERSON, strip_elements
-from hipapp.imaging.dicom.dicomjson import attributes_of
+from hipapp.imaging.dicom.dicomjson import Json, attribute, attributes_of
 from hipapp.imaging.dicom.identity import IDENTIFYING, TIMES, acquired_at
 from hipapp.imaging.dicom.scan import PIXEL_DATA, Place, Scanned, scan
 from ml.dicom.header import ORDER_NUMBERS, Frame, numbers
@@ -132,9 +132,9 @@ class Template:
             if not isinstance(original, UID) or not 1 <= len(original.strip()) <= 64:
                 return None
             actions: dict[str, str] = {}
-            clean = strip_elements(source, uid_key, actions)
+            clean = strip_elements(source, uid_key, actions, tags=[tag for tag in source.keys() if tag in _VARYING])  # noqa: SIM118
             position = numbers([clean], "ImagePositionPatient")
-            if self.kept != clean.keys() & _VARYING or len(position) != 3:
+            if self.kept != clean.keys() or len(position) != 3:
                 return None
             when = acquired_at(_dataset(data, (places[tag] for tag in _WHEN & places.keys()), self.is_implicit))
             uid = str(clean[_SOP_UID].value)
@@ -158,12 +158,14 @@ class Template:
             frames=[frame],
             concerns=[*first.concerns, *([TEXT_FOUND] if text.was_found else [])],
             removed=first.removed if actions == self.actions else self._removed(actions),
-            attributes={**first.attributes, **attributes_of(clean, _SEARCHED)},
+            attributes={**first.attributes, **_searched(clean, uid)},
         )
 
     def _content(self, clean: Dataset, values: memoryview) -> bytes:
-        filled = {tag: _encoded(clean[tag], self.is_implicit) for tag in self.kept}
-        filled[_META_UID] = _meta_uid(str(clean[_SOP_UID].value))
+        uid = str(clean[_SOP_UID].value)
+        filled = {tag: _encoded(clean[tag], self.is_implicit) for tag in self.kept if tag != _SOP_UID}
+        filled[_SOP_UID] = _encoded_uid(_SOP_UID, uid, self.is_implicit)
+        filled[_META_UID] = _encoded_uid(_META_UID, uid, False)
         filled[_META_LENGTH] = struct.pack("<HH2sHL", 2, 0, b"UL", 4, self.n_meta + len(filled[_META_UID]))
         parts: list[bytes | memoryview] = [filled[part] if isinstance(part, int) else part for part in self.parts]
         return b"".join([*parts, values[: self.n_pixel_bytes], b"\0" * (self.n_pixel_bytes % 2)])
@@ -267,8 +269,20 @@ def _encoded(element: Any, is_implicit: bool) -> bytes:
     return buffer.getvalue()
 
 
-def _meta_uid(uid: str) -> bytes:
-    """The element of the file meta information that names the image, in Explicit VR as always there."""
+def _encoded_uid(tag: int, uid: str, is_implicit: bool) -> bytes:
     value = uid.encode("ascii")
     value += b"\0" * (len(value) % 2)
-    return struct.pack("<HH2sH", 2, 3, b"UI", len(value)) + value
+    if is_implicit:
+        return struct.pack("<HHL", tag >> 16, tag & 0xFFFF, len(value)) + value
+    return struct.pack("<HH2sH", tag >> 16, tag & 0xFFFF, b"UI", len(value)) + value
+
+
+def _searched(clean: Dataset, uid: str) -> Json:
+    """What DICOMweb searches by, of what varies."""
+    number = clean.get("InstanceNumber")
+    if number is not None and not isinstance(number, int):  # empty, or several
+        return attributes_of(clean, _SEARCHED)
+    found = dict([attribute("SOPInstanceUID", uid)])
+    if number is not None:
+        found.update([attribute("InstanceNumber", int(number))])
+    return found
