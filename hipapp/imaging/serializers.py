@@ -78,6 +78,7 @@ class StudySerializer(serializers.ModelSerializer[Study]):
     centre = serializers.SlugRelatedField[Any](slug_field="code", read_only=True)
     patient = serializers.SerializerMethodField()
     study_code = serializers.SerializerMethodField(help_text="Pseudonym of the patient")
+    is_series_chosen_by_person = serializers.SerializerMethodField(help_text="Else by header and pictures")
     series = serializers.SerializerMethodField()
     hips = serializers.SerializerMethodField(help_text="By side; a hip that is still being scored is missing")
     protocol = serializers.SerializerMethodField(help_text="Null where no series is scored")
@@ -87,8 +88,8 @@ class StudySerializer(serializers.ModelSerializer[Study]):
         model = Study
         fields = [
             "id", "centre", "patient", "study_code", "visit", "study_uid", "state", "held_reasons", "acquired_at", "description",
-            "chosen_series", "is_sequence_overridden", "refused_code", "refused_message", "created_at", "series", "hips",
-            "protocol", "protocol_decision", "deidentification",
+            "chosen_series", "is_series_chosen_by_person", "is_sequence_overridden", "refused_code", "refused_message",
+            "created_at", "series", "hips", "protocol", "protocol_decision", "deidentification",
         ]  # fmt: skip
 
     def get_patient(self, study: Study) -> int | None:
@@ -96,6 +97,9 @@ class StudySerializer(serializers.ModelSerializer[Study]):
 
     def get_study_code(self, study: Study) -> str:
         return study.visit.patient.study_code if study.visit else ""
+
+    def get_is_series_chosen_by_person(self, study: Study) -> bool:
+        return study.series_chosen_by_id is not None
 
     @extend_schema_field(SeriesSerializer(many=True))
     def get_series(self, study: Study) -> Any:

@@ -109,8 +109,11 @@ def stack_keys(found: Stack) -> set[tuple[str, int | None]]:
 def write_series(study: Study, result: Sorted) -> None:
     """Make the Series rows of a study agree with its stacks, and choose the one to score.
 
-    A stack that later files changed keeps its row, marked superseded, where scores hang on it; else the row goes.
+    A stack that later files changed keeps its row, marked superseded, where scores hang on it; else the row goes. A person's
+    choice stays; where its stack changed, it is the largest coronal one of the same series.
     """
+    is_picked = study.series_chosen_by_id is not None or study.is_sequence_overridden
+    picked = study.chosen_series.series_uid if is_picked and study.chosen_series else ""
     current = {frozenset(frame_keys(row)): row for row in study.series.filter(is_superseded=False) if row.slices}
     next_part: dict[str, int] = {}
     for row in study.series.all():
@@ -128,7 +131,7 @@ def write_series(study: Study, result: Sorted) -> None:
             chosen = row
             Series.objects.filter(pk=row.pk).update(why=result.why[:500], code="")
     retire_series([row for row in study.series.filter(is_superseded=False) if row.pk not in kept])
-    _choose(study, chosen, result)
+    _choose(study, chosen, result, picked)
 
 
 def _create(study: Study, candidate: Candidate, part: int, instances: dict[str, Instance]) -> Series:
@@ -146,14 +149,19 @@ def retire_series(rows: Iterable[Series]) -> None:
             row.delete()
 
 
-def _choose(study: Study, chosen: Series | None, result: Sorted) -> None:
-    if (
-        study.is_sequence_overridden
-        and study.chosen_series_id
-        and Series.objects.filter(pk=study.chosen_series_id, is_superseded=False).exists()
-    ):
-        return  # a radiologist's choice stands
-    study.chosen_series = chosen
-    study.is_sequence_overridden = False
-    study.refused_code, study.refused_message = result.refused_code, result.refused_message
-    study.save(update_fields=["chosen_series", "is_sequence_overridden", "refused_code", "refused_message"])
+def _choose(study: Study, chosen: Series | None, result: Sorted, picked: str) -> None:
+    """Note which series is scored; `picked` is the UID of the series that a person chose, empty where nobody did."""
+    mine = (
+        [row for row in study.series.filter(series_uid=picked, is_superseded=False, plane="coronal") if row.slices]
+        if picked
+        else []
+    )
+    if mine:
+        former = [row for row in mine if row.pk == study.chosen_series_id]
+        stays = former[0] if former else max(mine, key=lambda row: row.n_slices)
+        study.chosen_series, study.is_sequence_overridden = stays, bool(stays.code)
+        study.refused_code = study.refused_message = ""
+    else:
+        study.chosen_series, study.series_chosen_by, study.is_sequence_overridden = chosen, None, False
+        study.refused_code, study.refused_message = result.refused_code, result.refused_message
+    study.save(update_fields=["chosen_series", "series_chosen_by", "is_sequence_overridden", "refused_code", "refused_message"])

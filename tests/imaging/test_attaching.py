@@ -181,3 +181,19 @@ def test_another_series_is_scored_by_a_radiologist_only_and_the_study_says_so(ra
         studies.choose_series(study, rheumatologist, series)
     study = studies.choose_series(study, radiologist, series)
     assert (study.chosen_series, study.is_sequence_overridden, study.refused_code, n_orders()) == (series, True, "", 1)
+
+
+def test_what_a_person_chose_stays_when_more_images_come(radiologist, visit, network):
+    first, second = stir_files(series="1.2.3.4.5"), stir_files(series="1.2.3.4.6", shape=(7, 64, 80), seed=2)
+    receive(radiologist, [*first[:8], *second[:6]], visit=visit)
+    study = Study.objects.get()
+    assert (study.chosen_series.n_slices, study.series_chosen_by) == (8, None)
+    other = study.series.get(n_slices=6)
+    studies.choose_series(study, radiologist, other)
+    receive(radiologist, first, visit=visit)
+    study.refresh_from_db()
+    assert (study.chosen_series, study.series_chosen_by, study.is_sequence_overridden) == (other, radiologist, False)
+    receive(radiologist, second, visit=visit)  # its own stack grows
+    study.refresh_from_db()
+    assert (study.chosen_series.series_uid, study.chosen_series.n_slices) == (other.series_uid, 7)
+    assert study.series_chosen_by == radiologist

@@ -56,6 +56,14 @@ class Study(models.Model):
         related_name="chosen_for",
         help_text="The series that is scored",
     )
+    series_chosen_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="chosen_series_studies",
+        help_text="The radiologist who chose it, which later images don't change; empty: chosen by header and pictures",
+    )
     is_sequence_overridden = models.BooleanField(
         default=False, help_text="A radiologist had a series scored although it is not fluid-sensitive and fat-suppressed"
     )
@@ -155,8 +163,10 @@ class Series(models.Model):
 class Instance(models.Model):
     """One stored DICOM file of a study. A multi-frame file may serve several stacks.
 
-    A file with the SOP Instance UID of a stored one but other pixels is kept as `conflict` until a person has decided:
-    ours stays (theirs is deleted) or theirs is taken (ours becomes `replaced` and is kept for the scores that came of it).
+    An image is stored once in a centre. A file with the SOP Instance UID of a stored one but other pixels is kept as `conflict`
+    until a person has decided: ours stays (theirs becomes `replaced`, set aside until the study is erased), or theirs is taken
+    (ours becomes `replaced` and is kept for the scores that came of it). Where the stored one belongs to another study, taking
+    theirs leaves it in use there.
     """
 
     class State(models.TextChoices):
@@ -168,7 +178,7 @@ class Instance(models.Model):
     study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="instances")
     series = models.ManyToManyField(Series, related_name="instances")
     series_uid = models.CharField(max_length=64, blank=True, db_index=True, help_text="Series Instance UID after the remapping")
-    sop_uid = models.CharField(max_length=64, help_text="SOP Instance UID after the keyed remapping")
+    sop_uid = models.CharField(max_length=64, db_index=True, help_text="SOP Instance UID after the keyed remapping")
     state = models.CharField(max_length=8, choices=State.choices, default=State.CURRENT)
     attributes = models.JSONField(default=dict, help_text="Identity-free attributes that DICOMweb is searched by, DICOM JSON")
     pixel_sha256 = models.CharField(max_length=64, help_text="Of the pixel data as received")

@@ -29,19 +29,29 @@ CONFLICT = (
     "has the same SOP Instance UID as a stored image but other pixels. The stored one is in use; "
     "a person decides on the page of waiting studies which of the two is right"
 )
+CONFLICT_ELSEWHERE = (
+    "has the same SOP Instance UID as a stored image of another study but other pixels. "
+    "A person decides on the page of waiting studies whether it is used"
+)
+STORED_ELSEWHERE = "is stored already, in a study with another Study Instance UID"
 SET_ASIDE = "was stored before and set aside by a person: another file with the same UID is in use"
 
 
 def write_study(upload: Upload, files: list[StoredFile]) -> tuple[Study, bool]:
     """Make or add to the study of these files, attach or hold it; says in each file's outcome what became of it.
 
-    Gives the study and whether it got new images. Where the upload brings whole studies they are sorted into series at once;
-    else that is done when the study has been quiet (`services.quiet`). Runs inside the transaction of the receiving.
+    Gives the study and whether it got new images. An image is stored once in a centre: files whose SOP Instance UID and pixels
+    another study has are duplicates, and where all of them are, that study is given. Where the upload brings whole studies they
+    are sorted into series at once; else that is done when the study has been quiet (`services.quiet`). Runs inside the
+    transaction of the receiving.
     """
+    files, taken, other = _without_stored_elsewhere(upload, files)
+    if not files and other is not None:
+        return other, False
     study, is_new = _lock(upload, files)
     if not is_new and not _may_be_added(study, files):
         return study, False
-    fresh, contrary = _without_known(study, files)
+    fresh, contrary = _without_known(study, files, taken)
     _add_instances(study, fresh, Instance.State.CURRENT)
     _add_instances(study, contrary, Instance.State.CONFLICT)
     _add_links(study, fresh)
@@ -144,8 +154,35 @@ def _may_be_added(study: Study, files: list[StoredFile]) -> bool:
     return not reasons
 
 
-def _without_known(study: Study, files: list[StoredFile]) -> tuple[list[StoredFile], list[StoredFile]]:
-    """Files whose image the study doesn't have, and files that contradict a stored image; the rest is marked duplicate."""
+def _without_stored_elsewhere(upload: Upload, files: list[StoredFile]) -> tuple[list[StoredFile], set[str], Study | None]:
+    """Files of one study whose image no other study of the centre has; the others are marked duplicate.
+
+    Gives also the SOP Instance UIDs that other studies use for other pixels, and the study of the last duplicate.
+    """
+    stored = Instance.objects.filter(
+        study__centre=upload.centre, sop_uid__in={file.sop_uid for file in files}, state=Instance.State.CURRENT
+    ).select_related("study")
+    here = {row.sop_uid for row in stored if row.study.study_uid == files[0].study_uid}
+    elsewhere: dict[str, dict[str, Study]] = defaultdict(dict)
+    for row in stored:
+        if row.sop_uid not in here:
+            elsewhere[row.sop_uid][row.pixel_sha256] = row.study
+    rest, other = [], None
+    for file in files:
+        found = elsewhere.get(file.sop_uid, {}).get(file.pixel_sha256)
+        if found is None:
+            rest.append(file)
+            continue
+        other = found
+        file.outcome.outcome, file.outcome.reason, file.outcome.study = "duplicate", STORED_ELSEWHERE, str(found.pk)
+    return rest, set(elsewhere), other
+
+
+def _without_known(study: Study, files: list[StoredFile], taken: set[str]) -> tuple[list[StoredFile], list[StoredFile]]:
+    """Files whose image the study doesn't have, and files that contradict a stored image; the rest is marked duplicate.
+
+    `taken` are the SOP Instance UIDs that other studies use for other pixels.
+    """
     State = Instance.State
     rows = study.instances.values_list("sop_uid", "pixel_sha256", "state")
     in_use = {uid: pixels for uid, pixels, state in rows if state == State.CURRENT}
@@ -153,15 +190,16 @@ def _without_known(study: Study, files: list[StoredFile]) -> tuple[list[StoredFi
     fresh, contrary = [], []
     for file in files:
         key = (file.sop_uid, file.pixel_sha256)
-        if file.sop_uid not in in_use:
+        is_elsewhere = file.sop_uid not in in_use and file.sop_uid in taken
+        if file.sop_uid not in in_use and not is_elsewhere:
             in_use[file.sop_uid] = file.pixel_sha256
             fresh.append(file)
-        elif in_use[file.sop_uid] == file.pixel_sha256:
+        elif in_use.get(file.sop_uid) == file.pixel_sha256:
             file.outcome.outcome, file.outcome.reason = "duplicate", "is stored already"
         elif aside.get(key) == State.REPLACED:
             file.outcome.outcome, file.outcome.reason = "duplicate", SET_ASIDE
         else:
-            file.outcome.outcome, file.outcome.reason = "conflict", CONFLICT
+            file.outcome.outcome, file.outcome.reason = "conflict", CONFLICT_ELSEWHERE if is_elsewhere else CONFLICT
             if key not in aside:
                 aside[key] = State.CONFLICT
                 contrary.append(file)

@@ -1,4 +1,7 @@
-"""Two files with one UID and different pixels: a person says which is right. Both are kept until the study is erased."""
+"""Two files with one UID and different pixels: a person says which is right. Both are kept until their study is erased.
+
+They may belong to one study, or to two: the later one's is then a study of its own, and nothing of the other study changes.
+"""
 
 from django.db import transaction
 
@@ -27,7 +30,7 @@ def take_theirs(study: Study, user: User, *, reason: str) -> int:
     """Use the contradicting images from now on; the study is sorted and scored anew. Gives how many were taken.
 
     The series that held the former images stay, with their scores, marked superseded. Of several contradicting files with the
-    same UID the latest is taken.
+    same UID the latest is taken. Images of another study stay in use there: they are not this study's.
     """
     with transaction.atomic():
         study, waiting = _lock(study, user, reason, "changed")

@@ -134,7 +134,7 @@ def choose_series(study: Study, user: User, series: Series) -> Study:
                 code="wrong_plane",
                 field="series",
             )
-        study.chosen_series = series
+        study.chosen_series, study.series_chosen_by = series, user
         study.is_sequence_overridden = bool(series.code)
         study.refused_code = study.refused_message = ""
         study.protocol_decision, study.protocol_decided_by = "", None  # was about the other series

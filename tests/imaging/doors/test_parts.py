@@ -14,6 +14,7 @@ from hipapp.imaging.receiving import spool
 from hipapp.imaging.results import results_of_studies
 from hipapp.imaging.services import conflicts, quiet, uploads
 from hipapp.jobs.models import Job
+from tests.builders.rows import make_user
 from tests.imaging.studies import SHAPE, outcomes, receive, run_job, spool_files, stir_files
 
 pytestmark = pytest.mark.django_db
@@ -194,3 +195,92 @@ def test_only_those_who_may_upload_decide(contested, administrator, radiologist)
 def test_nothing_is_left_in_the_spool(radiologist, settings):
     part(radiologist, [*stir_files(), b"Dear colleague"])
     assert not list(spool.Path(settings.SPOOL_DIR).iterdir())
+
+
+def elsewhere(seed=0, **tags):
+    """The images of `stir_files`, with their SOP Instance UIDs, under another Study Instance UID."""
+    return stir_files(study="1.2.9", series="1.2.3.4.5", seed=seed, **tags)
+
+
+def test_an_image_is_stored_once_whatever_study_it_says_it_is_of(radiologist, visit):
+    receive(radiologist, stir_files()[:6], visit=visit)
+    study = Study.objects.get()
+    again = receive(radiologist, elsewhere()[:6])
+    assert outcomes(again) == {"duplicate": 6}
+    assert {row["study"] for row in again.report} == {str(study.pk)}
+    assert "another Study Instance UID" in again.report[0]["reason"]
+    assert (Study.objects.count(), Instance.objects.count()) == (1, 6)
+    more = receive(radiologist, elsewhere())  # three of them are new: a study of their own
+    assert outcomes(more) == {"duplicate": 6, "accepted": 3}
+    assert Study.objects.exclude(pk=study.pk).get().instances.count() == 3
+
+
+def test_of_two_studies_in_one_delivery_an_image_is_stored_once(radiologist):
+    upload = receive(radiologist, [*stir_files(), *elsewhere()])
+    assert outcomes(upload) == {"accepted": N, "duplicate": N}
+    assert Study.objects.count() == 1
+
+
+def test_another_centre_may_have_the_same_images(radiologist, centre, other_centre):
+    receive(radiologist, stir_files())
+    theirs = receive(make_user("radiologist", other_centre), elsewhere())
+    assert outcomes(theirs) == {"accepted": N}
+
+
+@pytest.fixture
+def contested_elsewhere(radiologist, visit):
+    """A study, and a later one of the same SOP Instance UIDs but other pixels; gives both."""
+    receive(radiologist, stir_files(), visit=visit)
+    first = Study.objects.get()
+    upload = receive(radiologist, elsewhere(seed=5), visit=visit)
+    assert outcomes(upload) == {"conflict": N}
+    assert "of another study" in upload.report[0]["reason"]
+    return first, Study.objects.exclude(pk=first.pk).get()
+
+
+def test_the_uid_of_another_study_with_other_pixels_waits_for_a_person(contested_elsewhere, radiologist, visit):
+    first, second = contested_elsewhere
+    assert second.chosen_series is None
+    assert set(second.instances.values_list("state", flat=True)) == {"conflict"}
+    assert set(first.instances.values_list("state", flat=True)) == {"current"}
+    assert outcomes(receive(radiologist, elsewhere(seed=5), visit=visit)) == {"conflict": N}
+    assert second.instances.count() == N
+    client = Client()
+    client.force_login(radiologist)
+    page = client.get(reverse("imaging:conflict", args=[second.pk])).content.decode()
+    assert "The stored ones belong to" in page
+    ours = first.instances.get(sop_uid=second.instances.first().sop_uid)
+    assert reverse("imaging:instance", args=[first.pk, ours.pk]) in page
+    assert (
+        reverse("imaging:conflict", args=[second.pk]) in client.get(reverse("imaging:study", args=[second.pk])).content.decode()
+    )
+
+
+def test_they_may_be_used_as_images_of_their_own_study(contested_elsewhere, radiologist, visit, network):
+    first, second = contested_elsewhere
+    assert conflicts.take_theirs(second, radiologist, reason="the scanner numbers its images anew every day") == N
+    second.refresh_from_db()
+    assert second.chosen_series.n_slices == N
+    assert set(first.instances.values_list("state", flat=True)) == {"current"}
+    assert outcomes(receive(radiologist, elsewhere(seed=5), visit=visit)) == {"duplicate": N}
+    assert outcomes(receive(radiologist, stir_files(), visit=visit)) == {"duplicate": N}
+
+
+def test_or_be_set_aside(contested_elsewhere, radiologist, visit):
+    _, second = contested_elsewhere
+    assert conflicts.keep_ours(second, radiologist, reason="sent by mistake") == N
+    again = receive(radiologist, elsewhere(seed=5), visit=visit)
+    assert outcomes(again) == {"duplicate": N}
+    assert "set aside" in again.report[0]["reason"]
+    client = Client()
+    client.force_login(radiologist)
+    assert "Nothing to decide" in client.get(reverse("imaging:conflict", args=[second.pk])).content.decode()
+
+
+def test_a_conflict_outlives_the_erasure_of_the_other_study(contested_elsewhere, radiologist, network):
+    first, second = contested_elsewhere
+    first.instances.all().delete()
+    client = Client()
+    client.force_login(radiologist)
+    assert "was erased meanwhile" in client.get(reverse("imaging:conflict", args=[second.pk])).content.decode()
+    assert conflicts.take_theirs(second, radiologist, reason="only these are left") == N
