@@ -19,8 +19,7 @@ N_SLICES = 5  # of the middle of the stack
 BLOCK_MM = 4.0
 BRIGHTEST = 99.5  # percentile of the blocks
 BRIGHT, TISSUE = 0.5, 0.12  # of the brightest
-# Shares of the tissue that is bright. docs/reference/dicom.md has the measured ones: 0.04 to 0.13 of fat-suppressed phantoms,
-# from 0.22 of the real coronal series without fat suppression. Between the bounds nothing is said.
+# Shares of the tissue that is bright; docs/reference/dicom.md has the measured ones. Between the bounds nothing is said.
 FEW, MANY = 0.15, 0.20
 LEAST_BLOCKS = 64
 
