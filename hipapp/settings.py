@@ -235,6 +235,8 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Hip inflammation in spondyloarthritis",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "hipapp.api.schema.add_tus_methods"],
     "ENUM_NAME_OVERRIDES": {
         "SideEnum": "hipapp.clinic.models.Side",
         "JobStateEnum": "hipapp.jobs.models.Job.State",

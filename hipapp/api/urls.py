@@ -13,6 +13,7 @@ from hipapp.clinic.api import (
     VisitViewSet,
 )
 from hipapp.imaging.api import ScoreViewSet, StudyViewSet
+from hipapp.imaging.privacy_api import ErasureViewSet, PolicyViewSet
 from hipapp.imaging.upload_api import UploadViewSet
 from hipapp.jobs.api import JobViewSet
 from hipapp.reading.api import ReadViewSet
@@ -21,9 +22,11 @@ app_name = "api"
 
 router = DefaultRouter()
 router.register("assessments", AssessmentViewSet)
+router.register("erasures", ErasureViewSet)
 router.register("hip-examinations", HipExaminationViewSet)
 router.register("jobs", JobViewSet)
 router.register("patients", PatientViewSet)
+router.register("policies", PolicyViewSet, basename="policy")
 router.register("reads", ReadViewSet)
 router.register("scores", ScoreViewSet)
 router.register("studies", StudyViewSet)

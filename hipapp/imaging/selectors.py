@@ -6,7 +6,18 @@ from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery
 
 from hipapp.accounts.models import Centre, User
 from hipapp.accounts.permissions import Act, can, centres_for
-from hipapp.imaging.models import CrossValidation, Instance, ModelVersion, Rescoring, Review, Score, Sender, Study, Upload
+from hipapp.imaging.models import (
+    CrossValidation,
+    Erasure,
+    Instance,
+    ModelVersion,
+    Rescoring,
+    Review,
+    Score,
+    Sender,
+    Study,
+    Upload,
+)
 from hipapp.imaging.results import HipResult, counting_scores, results_of_studies, scores_by_visit
 
 __all__ = [
@@ -22,10 +33,12 @@ __all__ = [
     "scores_by_visit",
     "search_studies",
     "unassigned_studies",
+    "visible_erasures",
     "visible_rescorings",
     "visible_scores",
     "visible_studies",
     "visible_uploads",
+    "waiting_erasures",
 ]
 
 
@@ -50,6 +63,17 @@ def visible_scores(user: User) -> QuerySet[Score]:
     )
 
 
+def visible_erasures(user: User) -> QuerySet[Erasure]:
+    """Orders to erase at the centres where the person may erase, or which they administer; newest first."""
+    centres = Q(centre__in=centres_for(user, Act.ERASE)) | Q(centre__in=centres_for(user, Act.MANAGE))
+    return Erasure.objects.filter(centres).select_related("centre", "asked_by", "confirmed_by")
+
+
+def waiting_erasures(user: User) -> QuerySet[Erasure]:
+    """Orders to erase that wait for their second word, at the centres where the person may give it."""
+    return visible_erasures(user).filter(centre__in=centres_for(user, Act.ERASE), state=Erasure.State.ASKED)
+
+
 def managed_senders(user: User) -> QuerySet[Sender]:
     """DICOM senders of the centres that the person administers, with the time of their last delivery."""
     last = Upload.objects.filter(sender=OuterRef("pk")).order_by("-created_at").values("created_at")[:1]
@@ -67,19 +91,26 @@ def contested_studies(user: User) -> QuerySet[Study]:
 
 @dataclass(frozen=True)
 class Pair:
-    """A stored image and the one of the same UID that contradicts it."""
+    """A stored image and the one of the same UID that contradicts it; `ours` is None where it was erased meanwhile."""
 
     number: int
-    ours: Instance
+    ours: Instance | None
     theirs: Instance
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether the stored one belongs to another study."""
+        return self.ours is not None and self.ours.study_id != self.theirs.study_id
 
 
 def contested_pairs(study: Study) -> list[Pair]:
     """What a person has to decide about a study, in the order of the images' numbers."""
     theirs = list(study.instances.filter(state=Instance.State.CONFLICT))
-    in_use = study.instances.filter(state=Instance.State.CURRENT, sop_uid__in=[row.sop_uid for row in theirs])
-    ours = {row.sop_uid: row for row in in_use}
-    pairs = [Pair(row.number, ours[row.sop_uid], row) for row in theirs if row.sop_uid in ours]
+    in_use = Instance.objects.filter(
+        study__centre=study.centre_id, state=Instance.State.CURRENT, sop_uid__in=[row.sop_uid for row in theirs]
+    )
+    ours = {row.sop_uid: row for row in sorted(in_use, key=lambda row: row.study_id == study.pk)}
+    pairs = [Pair(row.number, ours.get(row.sop_uid), row) for row in theirs]
     return sorted(pairs, key=lambda pair: (pair.number, pair.theirs.pk))
 
 

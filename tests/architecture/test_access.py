@@ -11,7 +11,7 @@ from rest_framework.authtoken.models import Token
 
 from hipapp.accounts.models import Membership
 from hipapp.clinic.models import Assessment, HipExamination, TreatmentPeriod
-from hipapp.imaging.models import Instance, ModelVersion, Rescoring, Score, Sender, Series, Study, Upload
+from hipapp.imaging.models import Erasure, Instance, ModelVersion, Rescoring, Score, Sender, Series, Study, Upload
 from hipapp.reading.models import Read
 from tests.builders.cross_validation import make_cross_validation
 from tests.builders.rows import make_centre, make_job, make_patient, make_user, make_visit
@@ -139,8 +139,10 @@ SHARED = {"model", "cross_validation"}  # things of the whole installation, the 
 API_LISTS = {
     "patients": "patient", "visits": "visit", "assessments": "assessment", "hip-examinations": "examination",
     "treatments": "treatment", "studies": "study", "jobs": "job", "scores": "score", "reads": "read",
-    "uploads": "upload",
+    "uploads": "upload", "erasures": "erasure", "policies": "centre",
 }  # fmt: skip
+# Who finds the lists of the API; CLINICAL where nothing is said.
+API_ROLES = {"erasures": ROLES, "policies": ADMINISTRATOR}
 
 
 def addresses(patterns=None, namespace=""):
@@ -190,6 +192,9 @@ def make_things(centre):
         "assessment": Assessment.objects.create(visit=visit),
         "examination": HipExamination.objects.create(visit=visit, side="right"),
         "treatment": TreatmentPeriod.objects.create(patient=patient, drug="etanercept", started_on="2026-01-01"),
+        "erasure": Erasure.objects.create(
+            centre=centre, kind="study", subject_id=str(study.pk), reason="a test", asked_by=radiologist
+        ),
         "score": Score.objects.create(series=series, side="right", refused_code="no_hips"),
         "read": Read.objects.create(
             visit=visit, side="right", reader=radiologist, femoral_bme=1, acetabular_bme=1, effusion=1, total=3
@@ -289,30 +294,28 @@ def api(role, centre) -> Client:
 
 def test_the_api_serves_exactly_these_lists():
     names = {name.removeprefix("api:") for name in addresses() if is_api(name)}
-    assert {name.removesuffix("-list") for name in names if name.endswith("-list")} >= {
-        "patient",
-        "visit",
-        "study",
-        "job",
-        "read",
-    }
+    lists = {reverse(f"api:{name}") for name in names if name.endswith("-list")}
+    assert lists == {f"/api/v1/{resource}/" for resource in API_LISTS}
     for resource in API_LISTS:
         assert Client().get(f"/api/v1/{resource}/").status_code == 401
 
 
 @pytest.mark.parametrize("resource", sorted(API_LISTS))
 @pytest.mark.parametrize("role", ROLES)
-def test_the_api_shows_a_centre_only_to_its_clinical_roles(resource, role, things):
-    mine, theirs = api(role, things["centre"]), api(role, make_centre())
-    detail = f"/api/v1/{resource}/{things[API_LISTS[resource]].pk}/"
+def test_the_api_shows_a_centre_only_to_its_own_roles(resource, role, things):
+    elsewhere = make_centre()
+    mine, theirs = api(role, things["centre"]), api(role, elsewhere)
+    thing = things[API_LISTS[resource]]
+    detail = f"/api/v1/{resource}/{thing.code if resource == 'policies' else thing.pk}/"
     is_hidden_read = resource == "reads" and role == "radiologist"  # another reader's read
-    if role in CLINICAL and not is_hidden_read:
+    if role in API_ROLES.get(resource, CLINICAL) and not is_hidden_read:
         assert mine.get(f"/api/v1/{resource}/").json()["count"] == 1
         assert mine.get(detail).status_code == 200
     else:
         assert mine.get(f"/api/v1/{resource}/").json()["count"] == 0
         assert mine.get(detail).status_code == 404
-    assert theirs.get(f"/api/v1/{resource}/").json()["count"] == 0
+    own = [row.get("centre") for row in theirs.get(f"/api/v1/{resource}/").json()["results"]]
+    assert own == ([elsewhere.code] if resource == "policies" and role in ADMINISTRATOR else [])
     assert theirs.get(detail).status_code == 404
 
 

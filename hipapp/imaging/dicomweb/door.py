@@ -24,7 +24,7 @@ LOOK_S = 600  # a viewer fetches hundreds of frames: one line in the access log 
 class DicomWebView(DoorView):
     """What all resources of DICOMweb share."""
 
-    door = "dicomweb"
+    door = tag = "dicomweb"
 
 
 def served_studies(user: User) -> QuerySet[Study]:

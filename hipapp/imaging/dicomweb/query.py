@@ -14,6 +14,7 @@ from rest_framework.request import Request
 
 from hipapp.core.errors import DomainError
 from hipapp.imaging.dicom.dicomjson import SEARCHED, Json, attribute
+from hipapp.imaging.dicomweb import described
 from hipapp.imaging.dicomweb.accept import JSON, choose
 from hipapp.imaging.dicomweb.door import (
     DicomWebView,
@@ -75,6 +76,7 @@ def read_search(request: Request, level: str) -> Search:
 
 
 class StudiesQuery(DicomWebView):
+    @described.search
     def get(self, request: Request) -> HttpResponse:
         """Studies that match, newest first."""
         choose(request, (JSON, "application/json"))
@@ -90,6 +92,7 @@ class StudiesQuery(DicomWebView):
 
 
 class SeriesQuery(DicomWebView):
+    @described.search
     def get(self, request: Request, study: str | None = None) -> HttpResponse:
         """Series that match, of one study or of all."""
         choose(request, (JSON, "application/json"))
@@ -113,6 +116,7 @@ class SeriesQuery(DicomWebView):
 
 
 class InstancesQuery(DicomWebView):
+    @described.search
     def get(self, request: Request, study: str | None = None, series: str | None = None) -> HttpResponse:
         """Instances that match, of a series, of a study or of all."""
         choose(request, (JSON, "application/json"))

@@ -1,6 +1,7 @@
 """WADO-RS: files, metadata, frames, rendered pictures and bulk data out (PS3.18 10.4)."""
 
 import io
+import re
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -15,7 +16,7 @@ from rest_framework.request import Request
 from hipapp.core.errors import DomainError
 from hipapp.core.storage import read_content
 from hipapp.imaging.dicom.dicomjson import Json, metadata
-from hipapp.imaging.dicomweb import multipart
+from hipapp.imaging.dicomweb import described, multipart
 from hipapp.imaging.dicomweb.accept import (
     DICOM,
     EXPLICIT_LITTLE,
@@ -35,6 +36,7 @@ from ml.dicom.syntaxes import is_compressed
 CACHE = {"Cache-Control": "private, max-age=3600", "Vary": "Cookie, Authorization, Accept"}
 MAX_SIDE = 4096
 PIXELS = "7FE00010"
+_TAG = re.compile(r"[0-9a-fA-F]{8}")
 
 
 def served(row: Instance, content: bytes) -> Dataset:
@@ -48,23 +50,28 @@ def served(row: Instance, content: bytes) -> Dataset:
 class Study(Studies):
     """/studies/{study}: all its files by GET, more of them by POST."""
 
+    @described.files
     def get(self, request: Request, study: str) -> HttpResponseBase:  # type: ignore[override]
+        """All files of a study."""
         return _files(request, find_instances(self.person, study))
 
 
 class Series(DicomWebView):
+    @described.files
     def get(self, request: Request, study: str, series: str) -> HttpResponseBase:
         """All files of a series."""
         return _files(request, find_instances(self.person, study, series))
 
 
 class OneInstance(DicomWebView):
+    @described.one_file
     def get(self, request: Request, study: str, series: str, instance: str) -> HttpResponseBase:
         """One file."""
         return _files(request, find_instances(self.person, study, series, instance), may_be_single=True)
 
 
 class Metadata(DicomWebView):
+    @described.metadata
     def get(self, request: Request, study: str, series: str | None = None, instance: str | None = None) -> HttpResponseBase:
         """The attributes of every instance, as DICOM JSON."""
         choose(request, (JSON, "application/json"))
@@ -81,6 +88,7 @@ class Metadata(DicomWebView):
 
 
 class Frames(DicomWebView):
+    @described.frames
     def get(self, request: Request, study: str, series: str, instance: str, frames: str) -> HttpResponseBase:
         """Frames as raw pixels, or as they are stored."""
         (row,) = find_instances(self.person, study, series, instance)[:1]
@@ -96,6 +104,7 @@ class Frames(DicomWebView):
 
 
 class Rendered(DicomWebView):
+    @described.rendered
     def get(self, request: Request, study: str, series: str, instance: str, frames: str = "1") -> HttpResponseBase:
         """One frame as a picture: `window=centre,width[,function]`, `viewport=width,height`, `quality=1–100`."""
         kind = choose(request, ("image/jpeg", "image/png"))
@@ -110,6 +119,7 @@ class Rendered(DicomWebView):
 
 
 class BulkData(DicomWebView):
+    @described.bulk_data
     def get(self, request: Request, study: str, series: str, instance: str, tag: str) -> HttpResponseBase:
         """The value of one long binary attribute."""
         (row,) = find_instances(self.person, study, series, instance)[:1]
@@ -120,6 +130,8 @@ class BulkData(DicomWebView):
         else:
             choose(request, (OCTETS,))
             given = Given(OCTETS, False, EXPLICIT_LITTLE)
+            if not _TAG.fullmatch(tag):
+                raise Http404
             element = served(row, read_content(row.path)).get(int(tag, 16))
             if element is None or not isinstance(element.value, bytes):
                 raise Http404

@@ -13,6 +13,7 @@ from hipapp.accounts.permissions import Act, centres_for
 from hipapp.core.errors import DomainError
 from hipapp.imaging.dicom.deidentify import remap_uid
 from hipapp.imaging.dicom.dicomjson import Json, attribute
+from hipapp.imaging.dicomweb import described
 from hipapp.imaging.dicomweb.accept import JSON, choose
 from hipapp.imaging.dicomweb.door import uid_key
 from hipapp.imaging.dicomweb.multipart import spool_parts
@@ -52,6 +53,7 @@ def read_file_meta(head: bytes) -> FileMeta:
 class Studies(StudiesQuery):
     """/studies and /studies/{study}: searched by GET, stored to by POST."""
 
+    @described.store
     def post(self, request: Request, study: str | None = None) -> HttpResponse:
         """Store the files of a request; with `?complete=1` the sender says that their studies are whole."""
         choose(request, (JSON, "application/json"))

@@ -9,6 +9,8 @@ from django.conf import settings
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -24,6 +26,20 @@ EXTENSIONS = "creation,creation-with-upload,checksum,expiration,termination"
 OFFSETS = "application/offset+octet-stream"
 
 
+_VERSION = OpenApiParameter("Tus-Resumable", str, OpenApiParameter.HEADER, required=True, enum=[VERSION])
+_CHECKSUM = OpenApiParameter("Upload-Checksum", str, OpenApiParameter.HEADER, description="algorithm and base64 of these bytes")
+_OFFSET = OpenApiParameter("Upload-Offset", int, OpenApiParameter.HEADER, required=True, description="Bytes that are there")
+_LENGTH = OpenApiParameter("Upload-Length", int, OpenApiParameter.HEADER, required=True, description="Bytes of the whole file")
+_METADATA = OpenApiParameter(
+    "Upload-Metadata", str, OpenApiParameter.HEADER, description="`number` with its value in base64: place in the report"
+)
+_TAKEN = {
+    404: OpenApiResponse(description="There is no such upload or file"),
+    409: OpenApiResponse(description="The upload is complete, or the offset is another"),
+    412: OpenApiResponse(description="Another version of tus"),
+}
+
+
 class VersionError(DomainError):
     """The client speaks another version of tus."""
 
@@ -33,7 +49,7 @@ class VersionError(DomainError):
 class TusView(DoorView):
     """What both resources share: the version, whose upload it is, what the server can."""
 
-    door = "web"
+    door, tag = "web", "uploads"
     http_method_names = ["options", "post", "head", "patch", "delete"]
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -80,6 +96,11 @@ class TusView(DoorView):
 
 
 class NewFile(TusView):
+    @extend_schema(
+        parameters=[_VERSION, _LENGTH, _METADATA, _CHECKSUM],
+        request={OFFSETS: OpenApiTypes.BINARY},
+        responses={201: OpenApiResponse(description="Location is where its bytes go"), **_TAKEN},
+    )
     def post(self, request: Request, pk: uuid.UUID) -> HttpResponse:
         """Announce a file of `Upload-Length` bytes; `number` in Upload-Metadata is its place in the upload's report."""
         upload = self.open_upload(pk)
@@ -97,6 +118,11 @@ class OneFile(TusView):
         piece = self._piece(pk, number)
         return HttpResponse(status=200, headers={"Upload-Length": str(piece.length), **_state(piece)})
 
+    @extend_schema(
+        parameters=[_VERSION, _OFFSET, _CHECKSUM],
+        request={OFFSETS: OpenApiTypes.BINARY},
+        responses={204: OpenApiResponse(description="Upload-Offset says how far it is now"), **_TAKEN},
+    )
     def patch(self, request: Request, pk: uuid.UUID, number: int) -> HttpResponse:
         """More of the file, from `Upload-Offset`."""
         if request.headers.get("content-type") != OFFSETS:
@@ -105,6 +131,7 @@ class OneFile(TusView):
         piece = resumable.append(piece, _whole(request, "upload-offset"), chunks_of(request), _checksum(request))  # type: ignore[arg-type]
         return HttpResponse(status=204, headers=_state(piece))
 
+    @extend_schema(parameters=[_VERSION], responses={204: OpenApiResponse(description="It is gone"), **_TAKEN})
     def delete(self, request: Request, pk: uuid.UUID, number: int) -> HttpResponse:
         """Throw the file away."""
         resumable.remove(self._piece(pk, number))
