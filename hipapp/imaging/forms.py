@@ -18,7 +18,10 @@ class SenderForm(StyledForm, forms.ModelForm):
 
     def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        centres = list(centres_for(user, Act.MANAGE)[:2])
         self.fields["centre"].queryset = centres_for(user, Act.MANAGE)  # type: ignore[attr-defined]
+        if len(centres) == 1:
+            self.fields["centre"].initial = centres[0]
 
     def validate_unique(self) -> None:
         """The service says it, in words that don't depend on the form."""

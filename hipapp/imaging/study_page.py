@@ -10,12 +10,12 @@ from hipapp.accounts.models import User
 from hipapp.accounts.permissions import Act, can
 from hipapp.clinic.models import Side
 from hipapp.imaging.export.service import KINDS, Kind
-from hipapp.imaging.models import HipBox, OriginalFile, Review, Segmentation, Series, SliceMeasure, Study
+from hipapp.imaging.models import HipBox, Instance, OriginalFile, Review, Segmentation, Series, SliceMeasure, Study
 from hipapp.imaging.policy import REFUSED as PROTOCOL
 from hipapp.imaging.policy import check_study
 from hipapp.imaging.protocol import Check
 from hipapp.imaging.results import ACCEPTED, HipResult, results_of_studies
-from hipapp.imaging.selectors import may_see_images, model_in_force, visible_studies
+from hipapp.imaging.selectors import may_see_images, model_in_force, visible_studies, waiting_erasures
 from hipapp.jobs.models import Job
 from scoring.mri.patient import PatientScore, combine_hips
 
@@ -59,6 +59,8 @@ class StudyPage:
     can_return: bool = False
     has_originals: bool = False
     is_forbidden: bool = False
+    is_erasure_asked: bool = False
+    n_contested: int = 0  # images that wait for a person: same UID, other pixels
 
     @property
     def is_moving(self) -> bool:
@@ -92,6 +94,8 @@ def study_page(study: Study, user: User, series_key: str | None = None) -> Study
         may_see_images=is_shown,
         protocol=check_study(study, [result.n_role_slices for result in results.values()]),
         is_forbidden=PROTOCOL in {study.refused_code, *(result.refused_code for result in results.values())},
+        is_erasure_asked=waiting_erasures(user).filter(kind="study", subject_id=str(study.pk)).exists(),
+        n_contested=study.instances.filter(state=Instance.State.CONFLICT).count(),
         can_erase=can(user, Act.ERASE, study.centre),
         can_return=can(user, Act.RETURN, study.centre),
         has_originals=can(user, Act.VIEW_ORIGINALS, study.centre) and OriginalFile.objects.filter(instance__study=study).exists(),

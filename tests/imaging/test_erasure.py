@@ -234,3 +234,17 @@ def test_orphans_are_found_both_ways(known):
     assert f"unnamed {young}" in said
     assert not default_storage.exists(young)
     assert default_storage.exists(changed.path)
+
+
+def test_an_order_waits_on_a_page_for_those_who_may_confirm(known, radiologist, rheumatologist, other_centre, client):
+    study = Study.objects.get()
+    order = erasures.ask_erasure(radiologist, study, reason="consent withdrawn")
+    address = reverse("imaging:study-erase", args=[study.pk])
+    client.force_login(rheumatologist)
+    assert address in client.get(reverse("imaging:unassigned")).content.decode()
+    assert "Confirm or withdraw it" in client.get(reverse("imaging:study", args=[study.pk])).content.decode()
+    client.force_login(make_user("radiologist", other_centre))
+    assert address not in client.get(reverse("imaging:unassigned")).content.decode()
+    erasures.withdraw_erasure(order, rheumatologist)
+    client.force_login(rheumatologist)
+    assert address not in client.get(reverse("imaging:unassigned")).content.decode()

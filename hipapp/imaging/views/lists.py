@@ -15,6 +15,7 @@ from hipapp.imaging.selectors import (
     search_studies,
     unassigned_studies,
     visible_studies,
+    waiting_erasures,
 )
 
 
@@ -36,7 +37,8 @@ def waiting_list(request: SignedInRequest) -> HttpResponse:
     held = held_studies(request.user)[:100]
     page = Paginator(unassigned_studies(request.user), 50).get_page(request.GET.get("page"))
     contested = contested_studies(request.user)[:100]
-    return render(request, "imaging/waiting.html", {"held": held, "contested": contested, "page": page})
+    context = {"held": held, "contested": contested, "page": page, "erasures": waiting_erasures(request.user)[:100]}
+    return render(request, "imaging/waiting.html", context)
 
 
 @require_GET

@@ -91,6 +91,7 @@ def study_attach(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
     study = _study(request, pk)
     can_see_names = can(request.user, Act.VIEW_IDENTITY, study.centre)
     context: dict[str, Any] = {"study": study, "can_see_names": can_see_names, "can_confirm": can_see_names}
+    context["can_erase"] = can(request.user, Act.ERASE, study.centre)
     if request.method == "POST":
         try:
             return _attach(request, study)
@@ -132,13 +133,16 @@ def study_conflict(request: SignedInRequest, pk: uuid.UUID) -> HttpResponse:
         except DomainError as error:
             context |= {"error": error, "reason": request.POST.get("reason", "")}
         else:
-            what = "stay as they were" if decide is conflicts.keep_ours else "were replaced, and the study is scored again"
-            messages.success(request, f"{n} image{'' if n == 1 else 's'} {what}.")
+            what = "set aside" if decide is conflicts.keep_ours else "taken, and the study is scored again"
+            messages.success(request, f"{n} later image{' was' if n == 1 else 's were'} {what}.")
             return redirect("imaging:study", pk=pk)
     elif not may_see_images(request.user, study):
         raise Http404
     pairs = contested_pairs(study)
-    context |= {"pairs": pairs[:MAX_PAIRS], "n_more": max(0, len(pairs) - MAX_PAIRS)}
+    others = visible_studies(request.user).filter(
+        pk__in={pair.ours.study_id for pair in pairs if pair.ours and pair.is_elsewhere}
+    )
+    context |= {"pairs": pairs[:MAX_PAIRS], "n_pairs": len(pairs), "n_more": max(0, len(pairs) - MAX_PAIRS), "others": others}
     return render(request, "imaging/conflict.html", context, status=context["error"].status if "error" in context else 200)
 
 

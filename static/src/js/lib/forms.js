@@ -31,7 +31,7 @@ function sendOnce(event) {
 }
 
 function askByName(input) {
-  const button = input.form.querySelector("[type=submit]");
+  const button = input.form.querySelector("button:not([type]), [type=submit]");
   const check = () => (button.disabled = input.value.trim() !== input.dataset.confirmName);
   input.addEventListener("input", check);
   check();
