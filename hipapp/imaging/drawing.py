@@ -54,8 +54,10 @@ def draw_slice(series: Series, index: int) -> bytes:
     return _png(Image.fromarray(grey.astype(np.uint8), "L"))
 
 
-def draw_stored(path: str, frame: int | None) -> bytes:
+def draw_stored(path: str, frame: int | None, like: tuple[str, int | None] | None = None) -> bytes:
     """PNG of one frame of a stored file as it lies in the file, grey over its own 1st to 99th percentile.
+
+    With `like`, path and frame of another file, over that one's percentiles, so that the two can be compared.
 
     Raises
     ------
@@ -63,7 +65,8 @@ def draw_stored(path: str, frame: int | None) -> bytes:
         The stored file can't be decoded.
     """
     ((pixels, is_inverted),) = StoredPixels(path).read([frame])
-    low, high = np.nanpercentile(pixels, (1, 99))
+    measured = pixels if like is None else next(iter(StoredPixels(like[0]).read([like[1]])))[0]
+    low, high = np.nanpercentile(measured, (1, 99))
     grey = np.clip((np.nan_to_num(pixels, nan=low) - low) / max(high - low, 1e-6), 0, 1)
     return _png(Image.fromarray(((1 - grey if is_inverted else grey) * 255).astype(np.uint8), "L"))
 

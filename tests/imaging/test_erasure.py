@@ -31,6 +31,7 @@ from hipapp.imaging.receiving import spool
 from hipapp.imaging.services import erasure as erasures
 from hipapp.imaging.services import uploads
 from hipapp.jobs.models import Job
+from hipapp.jobs.services import cancel_job, retry_job
 from tests.builders.rows import make_patient, make_user
 from tests.imaging.studies import BIRTH_ON, receive, run_job, spool_files, stir_files
 
@@ -248,3 +249,18 @@ def test_an_order_waits_on_a_page_for_those_who_may_confirm(known, radiologist, 
     erasures.withdraw_erasure(order, rheumatologist)
     client.force_login(rheumatologist)
     assert address not in client.get(reverse("imaging:unassigned")).content.decode()
+
+
+def test_a_cancelled_erasure_says_how_it_goes_on(known, radiologist, client):
+    study = Study.objects.get()
+    order = erasures.ask_erasure(radiologist, study, reason="consent withdrawn")
+    job = erasures.confirm_erasure(order, radiologist, typed=erasures.name_of(order))
+    client.force_login(radiologist)
+    address = reverse("imaging:study-erase", args=[study.pk])
+    assert b"It is being erased" in client.get(address).content
+    cancel_job(job)
+    page = client.get(address).content.decode()
+    assert "Try it again there" in page
+    assert reverse("jobs:detail", args=[job.pk]) in page
+    assert run_job(retry_job(job)).state == "succeeded"
+    assert not Study.objects.exists()

@@ -39,13 +39,16 @@ def outline_image(request: SignedInRequest, pk: uuid.UUID, series_id: int, index
 
 @require_GET
 def instance_image(request: SignedInRequest, pk: uuid.UUID, instance_id: int) -> HttpResponse:
-    """The first frame of a stored file, also of one that is not in use."""
+    """The first frame of a stored file, also of one that is not in use; `?like=` draws it over the window of one of its UID."""
     study = get_object_or_404(visible_studies(request.user), pk=pk)
     if not may_see_images(request.user, study):
         raise Http404
     row = get_object_or_404(Instance, pk=instance_id, study=study)
+    key, like = request.GET.get("like", ""), None
+    if key.isdecimal() and len(key) < 12:
+        like = get_object_or_404(Instance, pk=key, sop_uid=row.sop_uid, study__in=visible_studies(request.user).order_by())
     try:
-        return _png(draw_stored(row.path, 1 if "00280008" in row.attributes else None))
+        return _png(draw_stored(row.path, _first_frame(row), (like.path, _first_frame(like)) if like else None))
     except RefusedFileError as error:
         raise Http404("The file can't be decoded.") from error
 
@@ -68,6 +71,11 @@ def _series(request: SignedInRequest, pk: uuid.UUID, series_id: int) -> Series:
     if not may_see_images(request.user, study):
         raise Http404
     return get_object_or_404(Series, pk=series_id, study=study)
+
+
+def _first_frame(row: Instance) -> int | None:
+    """Number of the first frame of a multi-frame file; None of a file that is one image."""
+    return 1 if "00280008" in row.attributes else None
 
 
 def _png(content: bytes) -> HttpResponse:

@@ -145,8 +145,14 @@ def test_contradicting_images_wait_for_a_person_and_change_nothing(contested, ra
     page = client.get(reverse("imaging:conflict", args=[contested.pk])).content.decode()
     assert page.count('class="conflict-pair"') == 3
     row = contested.instances.filter(state="conflict").first()
-    picture = client.get(reverse("imaging:instance", args=[contested.pk, row.pk]))
-    assert picture["Content-Type"] == "image/png"
+    address = reverse("imaging:instance", args=[contested.pk, row.pk])
+    ours = contested.instances.get(sop_uid=row.sop_uid, state="current")
+    assert f"{address}?like={ours.pk}" in page
+    pictures = [client.get(address + query) for query in ("", f"?like={ours.pk}")]
+    assert {picture["Content-Type"] for picture in pictures} == {"image/png"}
+    assert pictures[0].content != pictures[1].content  # over another window
+    other = contested.instances.exclude(sop_uid=row.sop_uid).first()
+    assert client.get(f"{address}?like={other.pk}").status_code == 404
 
 
 def test_ours_are_kept(contested, radiologist, visit):
