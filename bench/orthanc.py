@@ -22,6 +22,7 @@ from pathlib import Path
 import requests
 
 N_FILES, SIDE = 150, 512
+JOB_TIMEOUT_S = 120
 ROOT = Path(__file__).resolve().parent.parent
 SET_UP = """
 from django.core.management import call_command
@@ -145,9 +146,12 @@ def post(url: str, headers: dict[str, str], files: list[bytes]) -> str:
 
 def finish(url: str, headers: dict[str, str], job: str) -> None:
     """Wait until a job has stored its files."""
+    deadline = time.monotonic() + JOB_TIMEOUT_S
     while (state := requests.get(f"{url}/api/v1/jobs/{job}/", headers=headers, timeout=60).json())["state"] != "succeeded":
         if state["state"] in ("failed", "cancelled"):
             raise RuntimeError(state["message"])
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"the job is still {state['state']} after {JOB_TIMEOUT_S} s: did its worker end?")
         time.sleep(0.02)
 
 
