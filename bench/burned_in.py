@@ -18,7 +18,7 @@ from tests.builders.second_generator.study import make_study
 Picture = npt.NDArray[np.float32]
 TEXTS = ("DOE^JOHN 19500101", "Quimby, Zebulon", "ID 4711-0815", "St. Elsewhere 2026-03-02", "WANG LI M 045Y")
 SIZES, LEVELS, PLACES = (9, 12, 16, 24, 32), (0.7, 1.0, 2.0), ("top", "bottom", "inside")
-PATIENTS = 8
+PATIENTS = 1  # of each generator; making one takes half a minute
 
 
 def real(corpus: Path) -> Iterator[Picture]:
