@@ -15,7 +15,6 @@ from ml.labels import LABELS
 DICE_SMOOTHING = 1.0
 BME_WEIGHT = 0.5
 MISSED_WEIGHT = 0.02
-MISSED_SYNOVITIS_WEIGHT = 0.03
 PRESENT_WEIGHT = 0.25
 LESION_WEIGHT = 0.5
 FEMUR, BME, SYNOVITIS = (LABELS.index(label) for label in ("femur", "bme", "synovitis"))
@@ -89,12 +88,10 @@ def missed_loss(logits: Tensor, targets: Tensor, region: Tensor) -> Tensor:
     ----------
     logits, targets, region : float, shape (B, ...); targets and region 0 or 1
     """
-    return (missed_in(logits, targets * region) + missed_in(logits, targets * (1 - region))) / 2
-
-
-def missed_in(logits: Tensor, targets: Tensor) -> Tensor:
-    """Mean cross-entropy of one label where it is true, float, shape (B, ...); fewer than 100 pixels count as so many."""
-    return (functional.softplus(-logits.float()) * targets).sum() / targets.sum().clamp(min=100)
+    values = functional.softplus(-logits.float()) * targets
+    planes = torch.stack([region, 1 - region], dim=1)  # (B, 2, ...)
+    axes = (0, *range(2, planes.ndim))
+    return ((values[:, None] * planes).sum(axes) / (targets[:, None] * planes).sum(axes).clamp(min=100)).mean()
 
 
 def present_dice_loss(logits: Tensor, targets: Tensor, n_slices: int) -> Tensor:
@@ -142,13 +139,11 @@ def small_lesions(logits: Tensor, targets: Tensor, annotated: Tensor | None, n_s
 
 
 def regional(logits: Tensor, targets: Tensor, annotated: Tensor | None, n_slices: int) -> Tensor:
-    """Of the default bundle: BME in the femur and in the pelvis weigh alike, missing a lesion is dear, small ones count."""
+    """Of the default bundle: BME in the femur and in the pelvis weigh alike, missing it is dear, small lesions count."""
     femur = targets[:, FEMUR]
     loss = segmentation_loss(logits, targets, annotated)
     loss = loss + BME_WEIGHT * regional_dice_loss(logits[:, BME], targets[:, BME], femur)
     loss = loss + MISSED_WEIGHT * missed_loss(logits[:, BME], targets[:, BME], femur)
-    # Fluid that widens the joint space: without this a network that has taken it for cartilage hardly unlearns it.
-    loss = loss + MISSED_SYNOVITIS_WEIGHT * missed_in(logits[:, SYNOVITIS], targets[:, SYNOVITIS])
     return loss + _present(logits, targets, n_slices)
 
 

@@ -13,6 +13,7 @@ from ml.phantom.lesions import Fluid, Oedema
 from ml.phantom.shapes import coverage
 
 MIN_WIDENED_MM = 1.8  # a joint space that fluid has widened; a film is thinner
+MEDIAL_MM = 4.0  # from the acetabular fossa: where fluid widens the space; where the head bears on the cup it stays tight
 LABEL = {name: index for index, name in enumerate(LABELS)}
 
 
@@ -62,7 +63,7 @@ def _paint_slab(
     slab.fill(slab.whole, pelvic_core, Tissue.MARROW, fill)
     slab.fill(slab.whole, np.maximum(fossa, -femur), Tissue.FAT, slab.palette[Tissue.FAT] * hip.pulvinar)
     if head.min() < hip.joint_space:
-        _paint_space(slab, shapes, hip, fluid, femur, head, pelvis)
+        _paint_space(slab, shapes, hip, fluid, femur, head, pelvis, fossa)
     share = coverage(femur, slab.edge_mm)
     slab.paint(slab.whole, share, Tissue.CORTEX)
     slab.fill(slab.whole, core, Tissue.MARROW, fill)
@@ -74,19 +75,21 @@ def _paint_slab(
         _paint_oedema(slab, blob, core if blob.lesion.femoral else pelvic_core, fill, layer)
 
 
-def _paint_space(slab: Canvas, shapes: HipShapes, hip: Hip, fluid: Fluid, femur: Field, head: Field, pelvis: Field) -> None:
-    """Cartilage between head and cup with the film in its middle, which an effusion can widen."""
+def _paint_space(
+    slab: Canvas, shapes: HipShapes, hip: Hip, fluid: Fluid, femur: Field, head: Field, pelvis: Field, fossa: Field
+) -> None:
+    """Cartilage between head and cup with the film in its middle, which an effusion can widen on the side of the fossa."""
     space = np.float32(hip.joint_space)
     in_cup = shapes.at(slab.grid, "in_cup")
     slab.fill(slab.whole, np.maximum(head - space, in_cup), Tissue.CARTILAGE)
+    middle = np.abs(head - space / 2)
+    slab.fill(slab.whole, np.maximum(middle - np.float32(hip.film / 2), in_cup), Tissue.FLUID)
     width = fluid.in_space * hip.joint_space
     if width < MIN_WIDENED_MM:
-        width = hip.film
-    film = np.maximum(np.abs(head - space / 2) - np.float32(width / 2), in_cup)
-    if width == hip.film:
-        slab.fill(slab.whole, film, Tissue.FLUID)
         return
-    share = coverage(np.maximum(film, np.maximum(-femur, -pelvis)), slab.edge_mm)
+    medial = np.maximum(fossa - np.float32(MEDIAL_MM), in_cup)
+    widened = np.maximum(middle - np.float32(width / 2), medial)
+    share = coverage(np.maximum(widened, np.maximum(-femur, -pelvis)), slab.edge_mm)
     slab.paint(slab.whole, share, Tissue.SYNOVITIS)
     slab.label(slab.whole, LABEL["synovitis"], share)
 

@@ -47,7 +47,8 @@ class Oedema:
 class Fluid:
     """Joint fluid: greatest thickness in mm and how it spreads over the recesses (weights 0 … 1).
 
-    `in_space` is the share of the joint space between head and cup that fluid fills; 0 leaves the film alone.
+    `in_space` is the share of the joint space between head and cup that fluid fills beside the acetabular fossa; 0 leaves
+    the film alone.
     `lining_mm` is the synovial lining outside the fluid, as bright as `lining` of it; every joint may have one.
     """
 
