@@ -81,7 +81,7 @@ def test_from_a_dropped_study_to_the_timeline(page, live_server, start_worker, p
     score = Score.objects.get(side="right")
     assert score.unet_score is not None
     assert page.get_by_text(f"{score.unet_score:.2f}").first.is_visible()
-    assert page.locator("#slice").evaluate("image => image.complete && image.naturalWidth > 100")
+    page.wait_for_function("() => { const i = document.querySelector('#slice'); return i && i.complete && i.naturalWidth > 100 }")
 
     page.context.clear_cookies()
     sign_in(page, live_server.url, rheumatologist.username)

@@ -17,7 +17,7 @@ CENTRES = {"right": (10, 70, 60), "left": (10, 70, 240)}
 
 
 class Threshold(torch.nn.Module):
-    """Stands for a trained network: dark is head and femur, bright is synovitis."""
+    """Stands for a trained network: dark is head, with 3 mm around it for a neck it is femur, bright is synovitis."""
 
     def __init__(self):
         super().__init__()
@@ -25,7 +25,8 @@ class Threshold(torch.nn.Module):
 
     def forward(self, images):
         dark, bright = (-0.25 - images) * self.gain, (images - 0.8) * self.gain
-        return torch.cat([dark, dark, dark * 0 - 9, bright], dim=1)
+        femur = torch.nn.functional.max_pool2d(dark, 9, stride=1, padding=4)
+        return torch.cat([femur, dark, dark * 0 - 9, bright], dim=1)
 
 
 def make_bundle(unet=None):
