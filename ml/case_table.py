@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from ml.whole import whole
+
 
 @dataclass(frozen=True)
 class Row:
@@ -42,14 +44,12 @@ class Row:
 def write_rows(path: Path, rows: Iterable[Row]) -> None:
     """Write rows as CSV; what is not defined is empty."""
     names = [field.name for field in fields(Row)]
-    partial = path.with_name(f"{path.name}.part")
-    with partial.open("w", newline="", encoding="utf-8") as file:
+    with whole(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, names, lineterminator="\n")
         writer.writeheader()
         for row in rows:
             values = asdict(row)
             writer.writerow({name: "" if value != value else value for name, value in values.items()})
-    partial.rename(path)
 
 
 def read_rows(path: Path) -> list[Row]:

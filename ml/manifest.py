@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from ml.whole import whole
+
 PACKAGES = ("torch", "numpy", "scipy", "safetensors")
 ROOT = Path(__file__).parents[1]
 
@@ -40,10 +42,9 @@ def device_name(device: torch.device) -> str:
 
 
 def write_json(path: Path, values: Any) -> None:
-    """Write JSON so that a reader sees the old file or the new one, never a part."""
-    partial = path.with_name(f"{path.name}.part")
-    partial.write_text(json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-    partial.rename(path)
+    """Write JSON, as a whole."""
+    with whole(path) as partial:
+        partial.write_text(json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _git(*arguments: str) -> str:

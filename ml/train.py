@@ -26,6 +26,7 @@ from ml.labels import LABELS
 from ml.losses import LOSSES, criterion, segmentation_loss
 from ml.metrics import LESION
 from ml.networks import NETWORKS, Network, build
+from ml.whole import whole
 
 DATA_FOLDER = Path("var/ml")
 VALIDATION_SEEDS = range(10_000, 10_012)
@@ -474,9 +475,8 @@ def _manifest(plan: Plan, material: Material, state: State, made_by: str) -> dic
 def _save_checkpoint(state: State, plan: Plan, out: Path) -> None:
     kept: dict[str, Any] = {part: getattr(state, part).state_dict() for part in CHECKPOINT_PARTS}
     kept |= {name: getattr(state, name) for name in CHECKPOINT_VALUES} | {"plan": asdict(plan)}
-    partial = out / f"{CHECKPOINT}.part"
-    torch.save(kept, partial)
-    partial.rename(out / CHECKPOINT)
+    with whole(out / CHECKPOINT) as partial:
+        torch.save(kept, partial)
 
 
 def _cut_log(out: Path, last: int) -> None:

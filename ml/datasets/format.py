@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from ml.dataset import CANVAS, Stack
 from ml.labels import LABELS
+from ml.whole import whole
 
 FORMAT = 1
 DESCRIPTION, REPORT, CASES = "dataset.json", "report.md", "cases"
@@ -148,9 +149,8 @@ def write_case(
     path.parent.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
-    partial = path.with_suffix(".part")
-    partial.write_bytes(buffer.getvalue())
-    partial.rename(path)
+    with whole(path) as partial:
+        partial.write_bytes(buffer.getvalue())
     return Case(
         id=name,
         patient=patient,

@@ -63,8 +63,8 @@ class Arrival:
     attributes: dict[str, Any] = field(repr=False)
 
 
-def receive(data: bytes, uid_key: bytes, pseudonym_key: bytes) -> Arrival:
-    """The MR image in these bytes, without its person.
+def receive_whole(data: bytes, uid_key: bytes, pseudonym_key: bytes) -> tuple[Arrival, Dataset]:
+    """The MR image in these bytes, without its person; with the data set that its content was written from.
 
     Parameters
     ----------
@@ -77,11 +77,6 @@ def receive(data: bytes, uid_key: bytes, pseudonym_key: bytes) -> Arrival:
         No usable MR image, its pixels can't be decoded, or it can't be de-identified or written again. A segmentation or
         report is told by DerivedFileError.
     """
-    return receive_whole(data, uid_key, pseudonym_key)[0]
-
-
-def receive_whole(data: bytes, uid_key: bytes, pseudonym_key: bytes) -> tuple[Arrival, Dataset]:
-    """As `receive`, with the data set that its content was written from."""
     dataset = parse(data)
     check_derived(dataset)
     check_image(dataset)

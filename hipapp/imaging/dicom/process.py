@@ -28,7 +28,7 @@ TOO_LARGE = "needs more memory than one file may have"
 
 
 def receive_path(request: dict[str, Any], _: bytes) -> Iterator[Reply]:
-    """Every file at a path (members of archives one by one): what `arrival.receive` makes of it, or why it is refused.
+    """Every file at a path (members of archives one by one): what `arrival.receive_whole` makes of it, or why it is refused.
 
     The first `skip` ones are passed over: an earlier process has answered for them.
     """

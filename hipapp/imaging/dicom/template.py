@@ -1,6 +1,6 @@
 """What the images of a series have in common is parsed, stripped and written once; of each further image only what varies.
 
-A template belongs to a key: all bytes of a header that have a say in what `arrival.receive` makes of it, and the centre's
+A template belongs to a key: all bytes of a header that have a say in what `arrival.receive_whole` makes of it, and the centre's
 secrets. Left out of the key are the values of attributes that are removed unread, and of the few in `VARYING`, which go through
 the very functions that a whole file goes through. A file with the same key has the same outcome but for those; where it can't be
 told, the file is read whole.
@@ -117,12 +117,12 @@ class Template:
     n_pixel_bytes: int
 
     def apply(self, data: bytes, scanned: Scanned, uid_key: bytes) -> Arrival | None:
-        """What `arrival.receive` makes of a file of the same key; None where only it can tell.
+        """What `arrival.receive_whole` makes of a file of the same key; None where only it can tell.
 
         Raises
         ------
         RefusedFileError
-            As `arrival.receive`, for the pixels.
+            As `arrival.receive_whole`, for the pixels.
         """
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -199,7 +199,7 @@ class Receiver:
         self._templates: OrderedDict[bytes, Template | None] = OrderedDict()
 
     def receive(self, data: bytes, uid_key: bytes, pseudonym_key: bytes) -> Arrival:
-        """As `arrival.receive`."""
+        """As `arrival.receive_whole`."""
         scanned = scan(data)
         key = key_of(data, scanned) if scanned is not None else None
         if scanned is None or key is None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from hipapp.imaging.dicom.arrival import TEXT_FOUND, receive
+from hipapp.imaging.dicom.arrival import TEXT_FOUND, receive_whole
 from hipapp.imaging.dicom.burned_in import find_text
 from ml.dicom.parse import parse
 from ml.dicom.pixels import decode
@@ -59,7 +59,7 @@ def test_a_file_whose_picture_shows_text_says_so():
     dataset = build.classic(build.random_stack((1, 256, 256)))[0]
     for picture, concerns in ((anatomy(), []), (with_text(anatomy(), TEXTS[0], 16, (6, 8), 2000), [TEXT_FOUND])):
         build.set_pixels(dataset, picture)
-        assert receive(build.to_bytes(dataset), b"key", b"key").concerns == concerns
+        assert receive_whole(build.to_bytes(dataset), b"key", b"key")[0].concerns == concerns
 
 
 @pytest.mark.corpus

@@ -1,6 +1,5 @@
 """A study that came through the real receiving service and was scored, with one hip accepted and one left alone."""
 
-import shutil
 import subprocess
 
 import pytest
@@ -10,6 +9,7 @@ from hipapp.imaging.services import reviews
 from hipapp.jobs.models import Job
 from tests.imaging.conftest import messages, model_folder, network  # noqa: F401
 from tests.imaging.studies import receive, run_job, stir_files
+from tests.programs import program
 
 
 @pytest.fixture
@@ -34,13 +34,12 @@ def accept(radiologist):
 @pytest.fixture
 def dciodvfy(tmp_path):
     """Gives the errors that David Clunie's validator finds in a file; skips where Debian's dicom3tools is absent."""
-    if shutil.which("dciodvfy") is None:
-        pytest.skip("dciodvfy is not installed (Debian package dicom3tools)")
+    command = program("dciodvfy")
 
     def check(content: bytes) -> list[str]:
         path = tmp_path / "checked.dcm"
         path.write_bytes(content)
-        told = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, check=False)
+        told = subprocess.run([command, str(path)], capture_output=True, text=True, check=False)
         lines = (told.stdout + told.stderr).splitlines()
         assert any(line in ("Segmentation", "ComprehensiveSR") for line in lines), lines  # it knew what it looked at
         return [line for line in lines if line.startswith("Error")]
