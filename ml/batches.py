@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from ml import augment
 from ml.crops import CROP_COLUMNS, CROP_ROWS
-from ml.dataset import Stack, draw
+from ml.dataset import Stack, draw, draw_shares
 from ml.datasets import Case
 from ml.labels import LABELS
 from ml.phantom.anatomy import Tissue
@@ -98,6 +98,7 @@ class Batches(Dataset[Batch]):
         self.stacks = [example.stack for example in examples]
         self.annotated = torch.tensor([example.annotated for example in examples])
         self.has_tissues = torch.tensor([example.has_tissues for example in examples])
+        self.shares = draw_shares(self.stacks)
         self.seed, self.n_steps = seed, n_steps
         self.n_hips, self.n_slices, self.is_consecutive = min(n_hips, len(examples)), n_slices, is_consecutive
         self.settings, self.window = AUGMENTATIONS[augmentation], window
@@ -108,7 +109,7 @@ class Batches(Dataset[Batch]):
     def __getitem__(self, step: int) -> Batch:
         """The batch of a step."""
         rng = np.random.default_rng([self.seed, step])
-        drawn = draw(self.stacks, rng, self.n_hips, self.n_slices, self.is_consecutive)
+        drawn = draw(self.stacks, self.shares, rng, self.n_hips, self.n_slices, self.is_consecutive)
         slices, masks, tissues = (torch.from_numpy(array) for array in (drawn.images, drawn.masks, drawn.tissues))
         hips = list(drawn.indices)
         noise = torch.Generator().manual_seed(self.seed * 1_000_003 + step)

@@ -101,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     length.add_argument("--steps", type=int, metavar="N", help="of training in each fold")
     parser.add_argument("--base", type=int, default=16, help="channels of the first level")
     parser.add_argument("--seed", type=int, default=1, help="of the folds, the weights and the augmentation")
-    parser.add_argument("--learning-rate", type=float, default=4e-3)
+    parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--warm-up", type=int, default=40, metavar="STEPS")
     parser.add_argument("--loss", choices=[name for name in LOSSES if name != "regional"], default="plain")
     parser.add_argument("--augmentation", choices=tuple(AUGMENTATIONS), default="light")

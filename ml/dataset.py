@@ -41,10 +41,9 @@ class Stack:
     tissues: npt.NDArray[np.uint8]
 
     @cached_property
-    def draw_share(self) -> float:
-        """How often the stack is drawn, against others."""
-        is_dry_hip = bool((self.masks & BITS["femoral_head"]).any()) and not (self.masks & BITS["synovitis"]).any()
-        return len(self.images) * (2.0 if is_dry_hip else 1.0)
+    def kind(self) -> int:
+        """Which lesions it has: the bits of BME and synovitis."""
+        return int(np.bitwise_or.reduce(self.masks, axis=None)) & (BITS["bme"] | BITS["synovitis"])
 
     def draw_weights(self) -> npt.NDArray[np.float64]:
         """How likely each slice is to be drawn; the sum is 1."""
@@ -145,18 +144,35 @@ class Drawn:
     indices: tuple[int, ...]
 
 
-def draw(stacks: Sequence[Stack], rng: np.random.Generator, n_stacks: int, n_slices: int, is_consecutive: bool = False) -> Drawn:
-    """A random batch: `n_slices` slices of each of `n_stacks` stacks, slices of one stack beside each other.
+def draw_shares(stacks: Sequence[Stack]) -> npt.NDArray[np.float64]:
+    """How often each stack is to be drawn; the sum is 1.
 
-    A stack is drawn as often as it has slices, so a stray crop less often than a hip; a hip without synovitis twice as
-    often, because there the physiological film is to be learnt.
+    Stacks without lesion, with BME, with synovitis and with both are drawn equally often, however rare they are; of one kind,
+    each as often as it has slices.
+    """
+    shares = np.array([len(stack.images) for stack in stacks], np.float64)
+    kinds = np.array([stack.kind for stack in stacks])
+    for kind in set(kinds.tolist()):
+        shares[kinds == kind] /= shares[kinds == kind].sum()
+    return np.asarray(shares / shares.sum())
+
+
+def draw(
+    stacks: Sequence[Stack],
+    shares: npt.NDArray[np.float64],
+    rng: np.random.Generator,
+    n_stacks: int,
+    n_slices: int,
+    is_consecutive: bool = False,
+) -> Drawn:
+    """A random batch: `n_slices` slices of each of `n_stacks` stacks, slices of one stack beside each other.
 
     Parameters
     ----------
+    shares : of `draw_shares`
     is_consecutive : take neighbouring slices in their order, the last one repeated where the stack is too short
     """
-    shares = np.array([stack.draw_share for stack in stacks])
-    indices = rng.choice(len(stacks), n_stacks, replace=False, p=shares / shares.sum())
+    indices = rng.choice(len(stacks), n_stacks, replace=False, p=shares)
     pick = _neighbours if is_consecutive else _some
     groups = [(stack, pick(stack, rng, n_slices)) for stack in (stacks[index] for index in indices)]
     return Drawn(

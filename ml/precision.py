@@ -1,6 +1,8 @@
 """Which numbers the convolutions of a training run use: float32, or half as many bits where that pays."""
 
+import math
 import time
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -34,7 +36,8 @@ def choose(precision: str, device: torch.device, takes_stack: bool = False) -> s
         return precision
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-    return "bf16" if probe("fp32") > WORTH_IT * probe("bf16") else "fp32"
+    seconds = probe(("fp32", "bf16"))
+    return "bf16" if seconds["fp32"] > WORTH_IT * seconds["bf16"] else "fp32"
 
 
 def autocast(precision: str, device: torch.device) -> torch.autocast:
@@ -42,17 +45,21 @@ def autocast(precision: str, device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, DTYPES.get(precision, torch.bfloat16), enabled=precision != "fp32")
 
 
-def probe(precision: str, n_repeats: int = 3) -> float:
-    """CPU seconds of this process for one small convolution forward and backward, the best of a few."""
+def probe(precisions: Sequence[str], n_repeats: int = 8) -> dict[str, float]:
+    """CPU seconds of this process for one small convolution forward and backward in each precision.
+
+    They take turns, and the best of a few counts, so that a busy moment of the machine decides nothing.
+    """
     with torch.random.fork_rng(devices=[]):
         network = nn.Sequential(nn.Conv2d(16, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(), nn.Conv2d(16, 16, 3, padding=1))
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         images = torch.randn(4, 16, 128, 160).contiguous(memory_format=torch.channels_last)
-    times = []
+    seconds = dict.fromkeys(precisions, math.inf)
     for _ in range(n_repeats):
-        started = time.process_time()
-        with autocast(precision, torch.device("cpu")):
-            values = network(images)
-        values.float().mean().backward()
-        times.append(time.process_time() - started)
-    return min(times)
+        for precision in precisions:
+            started = time.process_time()
+            with autocast(precision, torch.device("cpu")):
+                values = network(images)
+            values.float().mean().backward()
+            seconds[precision] = min(seconds[precision], time.process_time() - started)
+    return seconds

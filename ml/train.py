@@ -26,6 +26,7 @@ from ml.labels import LABELS
 from ml.losses import LOSSES, criterion, segmentation_loss
 from ml.metrics import LESION
 from ml.networks import NETWORKS, Network, build
+from ml.networks.widen import widen
 from ml.whole import whole
 
 DATA_FOLDER = Path("var/ml")
@@ -198,7 +199,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", help="cpu, cuda, cuda:1 …; a GPU where there is one, if not given")
     parser.add_argument("--threads", type=int, default=1, help="of the network; one is fastest on a busy machine")
     parser.add_argument("--workers", type=int, default=1, help="processes that augment")
-    parser.add_argument("--start", default="", metavar="FOLDER", help="go on from the weights of another run's bundle")
+    parser.add_argument("--start", default="", metavar="FOLDER", help="go on from a run's bundle; a larger --base widens it")
     parser.add_argument("--out", type=Path, required=True, help="bundle folder; a checkpoint in it is resumed")
     parser.add_argument("--data", type=Path, help="where synthetic examples are kept; default var/ml/phantoms-<fingerprint>")
     return parser
@@ -308,7 +309,7 @@ def learning_rate(plan: Plan, step: int, share: float) -> float:
 def start(plan: Plan, out: Path, device: torch.device = CPU) -> State:
     """A fresh state, or the one that the folder's checkpoint holds."""
     torch.manual_seed(plan.seed)
-    network = load_unet(Path(plan.start), describe(Path(plan.start))) if plan.start else build(plan.network, base=plan.base)
+    network = _begin(plan)
     extra = nn.Conv2d(network.n_features, len(EXTRA), 1).to(device)
     network = network.to(device, memory_format=network.memory_format)  # type: ignore[call-overload]
     average = copy.deepcopy(network).eval().requires_grad_(False)
@@ -328,6 +329,20 @@ def start(plan: Plan, out: Path, device: torch.device = CPU) -> State:
             setattr(state, name, kept[name])
     _cut_log(out, state.step)
     return state
+
+
+def _begin(plan: Plan) -> Network:
+    """A new network; where the plan starts from a bundle, one that says what the bundle's network says, if need be wider."""
+    network = build(plan.network, base=plan.base)
+    if plan.start:
+        start = load_unet(Path(plan.start), describe(Path(plan.start)))
+        if start.name != plan.network:
+            raise TrainingError(f"{plan.start} holds a {start.name}, not a {plan.network}; name it with --network")
+        try:
+            widen(start, network, plan.seed)
+        except ValueError as error:
+            raise TrainingError(f"{plan.start} can't be the start of a {plan.network} of --base {plan.base}: {error}") from error
+    return network
 
 
 def step(state: State, plan: Plan, batch: Batch, is_annotated: bool) -> None:

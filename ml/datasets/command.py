@@ -31,6 +31,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--any-sequence", action="store_true", help="keep images that are not fluid-sensitive and fat-suppressed")
     p.add_argument("--bundle", type=Path, help="bundle whose finder looks for hips without an outlined head")
     p.add_argument("--seed", type=int, default=0, help="seed of the first synthetic patient; the next have the next seeds")
+    p.add_argument("--involved", action="store_true", help="synthetic patients with inflammation of a hip only, as the article's")
     p.add_argument("--name", help="name of the data set; the folder's where not given")
     p.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="processes that paint phantoms")
     return p
@@ -59,7 +60,7 @@ def _make(options: argparse.Namespace, name: str, made_by: str) -> DataSet:
     if options.phantoms is not None:
         if options.phantoms < 1:
             raise DataSetError("at least one synthetic patient is needed")
-        cases = list(write_phantoms(out, options.phantoms, options.seed, options.processes))
+        cases = list(write_phantoms(out, options.phantoms, options.seed, options.processes, options.involved))
         (out / REPORT).write_text(report(name, made_by, cases, []), encoding="utf-8")
         return write(out, name, made_by, cases)
     found, total = _images(options)

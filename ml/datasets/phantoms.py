@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
 from ml.datasets.cut import cut
@@ -12,11 +13,17 @@ from ml.phantom import generate
 from ml.pool import pool
 
 VISIT = "V1"
+INVOLVED, INVOLVED_SHARES = ("right", "left", "both"), (0.21, 0.21, 0.58)
 
 
-def write_phantoms(folder: Path, n_patients: int, seed: int, n_processes: int = 1) -> Iterator[Case]:
-    """Write the hips of `n_patients` synthetic patients, seeds from `seed` on; a hip outside the stack gives no case."""
-    jobs = [(folder, seed + k) for k in range(n_patients)]
+def write_phantoms(folder: Path, n_patients: int, seed: int, n_processes: int = 1, is_involved: bool = False) -> Iterator[Case]:
+    """Write the hips of `n_patients` synthetic patients, seeds from `seed` on; a hip outside the stack gives no case.
+
+    Parameters
+    ----------
+    is_involved : only patients with inflammation of at least one hip, as the article's; else a third has none
+    """
+    jobs = [(folder, seed + k, is_involved) for k in range(n_patients)]
     if n_processes == 1:
         for job in tqdm(jobs, desc="synthetic patients", unit="patient"):
             yield from write_phantom(job)
@@ -26,10 +33,11 @@ def write_phantoms(folder: Path, n_patients: int, seed: int, n_processes: int = 
             yield from cases
 
 
-def write_phantom(job: tuple[Path, int]) -> list[Case]:
-    """Write the hips of one synthetic patient: (folder, seed) → cases."""
-    folder, seed = job
-    phantom = generate(seed)
+def write_phantom(job: tuple[Path, int, bool]) -> list[Case]:
+    """Write the hips of one synthetic patient, imaged as in practice: (folder, seed, is_involved) → cases."""
+    folder, seed, is_involved = job
+    involvement = str(np.random.default_rng([seed, 73]).choice(INVOLVED, p=INVOLVED_SHARES)) if is_involved else None
+    phantom = generate(seed, involvement=involvement, style="stir")
     cases = []
     for side, hip in phantom.hips.items():
         made = cut(phantom.volume, phantom.masks, hip.centre_mm, side, phantom.tissues)

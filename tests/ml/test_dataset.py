@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ml import dataset
-from ml.labels import BME, FEMORAL_HEAD, FEMUR
+from ml.labels import BME, FEMORAL_HEAD, FEMUR, SYNOVITIS
 from ml.phantom import Phantom, generate
 from ml.phantom.anatomy import Tissue
 from tests.ml.toys import make_stack
@@ -54,7 +54,7 @@ def test_what_was_kept_is_read_again(tmp_path, monkeypatch):
 
 def test_a_draw_depends_on_its_generator_alone():
     stacks = [make_stack(seed, 6) for seed in range(4)]
-    first, again = (dataset.draw(stacks, np.random.default_rng(3), 2, 4) for _ in range(2))
+    first, again = (dataset.draw(stacks, dataset.draw_shares(stacks), np.random.default_rng(3), 2, 4) for _ in range(2))
     assert first.indices == again.indices
     assert len(set(first.indices)) == 2
     for name in ("images", "masks", "tissues"):
@@ -66,10 +66,21 @@ def test_neighbouring_slices_lie_in_their_order():
     stack = make_stack(0, 12)
     numbered = dataset.Stack(stack.images * 0 + np.arange(12, dtype=np.float16)[:, None, None], stack.masks, stack.tissues)
     for seed in range(5):
-        drawn = dataset.draw([numbered], np.random.default_rng(seed), 1, 5, is_consecutive=True).images[:, 0, 0]
+        drawn = dataset.draw([numbered], np.ones(1), np.random.default_rng(seed), 1, 5, is_consecutive=True).images[:, 0, 0]
         assert np.diff(drawn).tolist() == [1, 1, 1, 1]
-    too_short = dataset.draw([numbered], np.random.default_rng(0), 1, 14, is_consecutive=True).images[:, 0, 0]
+    too_short = dataset.draw([numbered], np.ones(1), np.random.default_rng(0), 1, 14, is_consecutive=True).images[:, 0, 0]
     assert too_short.tolist() == [*range(12), 11, 11]
+
+
+def test_every_kind_of_hip_is_drawn_as_often_as_another():
+    def stack(bits: int, n_slices: int) -> dataset.Stack:
+        made = make_stack(0, n_slices)
+        masks = np.zeros_like(made.masks)
+        masks[1] = bits
+        return dataset.Stack(made.images, masks, made.tissues)
+
+    stacks = [stack(FEMUR, 6), stack(0, 3), stack(FEMUR, 3), stack(BME | FEMUR, 5), stack(SYNOVITIS, 2), stack(SYNOVITIS, 6)]
+    np.testing.assert_allclose(dataset.draw_shares(stacks) * 3, [6 / 12, 3 / 12, 3 / 12, 1, 2 / 8, 6 / 8])
 
 
 def test_slices_with_a_head_are_drawn_more_often():

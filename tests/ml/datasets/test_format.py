@@ -98,7 +98,7 @@ def test_involvement_is_of_what_was_annotated():
 
 
 def test_a_phantom_gives_its_hips(tmp_path):
-    cases = write_phantom((tmp_path, 17))
+    cases = write_phantom((tmp_path, 17, False))
     again = read(write(tmp_path, "phantom", "", cases).folder)
     assert {case.patient for case in again.cases} == {"P00017"}
     for case in again.cases:
@@ -109,3 +109,9 @@ def test_a_phantom_gives_its_hips(tmp_path):
         assert (np.diff(positions) > 0).all()
         voxel_ml = case.spacing_mm[0] * 0.78125**2 / 1000
         assert case.volumes_ml["femoral_head"] == pytest.approx(((stack.masks & 2) > 0).sum() * voxel_ml, abs=1e-3)
+
+
+def test_involved_patients_have_a_lesion_in_some_hip(tmp_path):
+    for seed in range(3, 7):
+        cases = write_phantom((tmp_path, seed, True))
+        assert any(case.involvement != "none" for case in cases)
