@@ -7,7 +7,7 @@ COMMANDS = {
     "phantom": ("ml.phantom.command", "write synthetic studies of the hips as DICOM, with their truth"),
     "panels": ("ml.panels.command", "pictures of hips for experts: image, truth, prediction"),
     "prepare": ("ml.datasets.command", "make a data set of annotated hips"),
-    "train": ("ml.train", "train the segmentation network on synthetic hips"),
+    "train": ("ml.train_command", "train a segmentation network on a data set or on synthetic hips"),
     "seal": ("ml.seal", "write the hashes of a bundle's files into its description"),
     "crossval": ("ml.crossval", "cross-validate networks on a data set, by patient"),
     "evaluate": ("ml.evaluate", "measure a bundle on synthetic patients that training never saw"),

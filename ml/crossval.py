@@ -38,7 +38,8 @@ from ml.losses import LOSSES
 from ml.metrics import measured_planes
 from ml.networks import NETWORKS, Network, build
 from ml.precision import PRECISIONS, PrecisionError
-from ml.train import CHECKPOINT, Material, Plan, TrainingError, add_window, train
+from ml.train import CHECKPOINT, Material, Plan, TrainingError, train
+from ml.train_command import add_window
 from scoring.mri.calibration import Bins, calibration_bins, expected_calibration_error, neighbourhood
 from scoring.mri.overlap import compare_masks
 

@@ -3,6 +3,7 @@
 import json
 import platform
 import subprocess
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,9 @@ def origin(device: torch.device) -> dict[str, Any]:
     }
 
 
+@cache
 def commit() -> str | None:
-    """The commit of the code, with `+` where tracked files were changed since; None outside a checkout."""
+    """The commit of the code when it was first asked for, with `+` where tracked files were changed; None outside a checkout."""
     found = _git("rev-parse", "HEAD")
     return f"{found}+" if found and _git("status", "--porcelain", "--untracked-files=no") else found or None
 

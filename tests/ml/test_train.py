@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from ml import batches, bundle, dataset, folds, train
+from ml import batches, bundle, dataset, folds, train, train_command
 from ml.batches import Example
 from ml.datasets import format as data_format
 from ml.labels import LABELS
@@ -26,7 +26,7 @@ def toy_data(monkeypatch):
 
 
 def run(out, n_steps, *more):
-    return train.command([*ARGUMENTS, "--steps", str(n_steps), "--out", str(out), "--data", "unused", *more])
+    return train_command.command([*ARGUMENTS, "--steps", str(n_steps), "--out", str(out), "--data", "unused", *more])
 
 
 def plan(**changes):
@@ -189,10 +189,12 @@ def test_a_data_set_with_one_label_trains_and_no_patient_is_on_both_sides(tmp_pa
     ]  # fmt: skip
     data = data_format.write(folder, "toys", "test", cases)
     arguments = ["--dataset", str(folder), "--steps", "2", "--base", "4", "--workers", "0", "--hips", "2", "--slices", "1"]
-    assert train.command([*arguments, "--network", "unetpp", "--loss", "small-lesions", "--out", str(tmp_path / "out")]) == 0
+    assert (
+        train_command.command([*arguments, "--network", "unetpp", "--loss", "small-lesions", "--out", str(tmp_path / "out")]) == 0
+    )
     notes = json.loads((tmp_path / "out" / train.MANIFEST).read_text())
     assert notes["data"] == {"name": "toys", "fingerprint": data.fingerprint, "n_training_hips": 3, "n_validation_hips": 1}
-    split = train.from_data_set(data, 1, 0.5)
+    split = train_command.from_data_set(data, 1, 0.5)
     assert len(split.training) + len(split.validation) == 4
     assert folds.hold_out(folds.strata(data.cases), 0.5, 1) < {case.patient for case in cases}
 
@@ -245,5 +247,33 @@ def test_a_window_of_each_crop_keeps_image_and_labels_together(tmp_path):
 
 def test_patients_of_validation_and_test_cannot_be_trained_on(capsys):
     with pytest.raises(SystemExit):
-        train.command(["--phantoms", "10001", "--out", "nowhere"])
+        train_command.command(["--phantoms", "10001", "--out", "nowhere"])
     assert "validation and tests" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        (["--steps", "0"], "steps is 0; it must be above 0"),
+        (["--base", "0"], "base is 0"),
+        (["--learning-rate", "nan"], "learning rate is nan"),
+        (["--window", "50", "50"], "multiples of 32"),
+        (["--start", "nowhere"], "nowhere is no bundle"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_in_one_line(toy_data, tmp_path, capsys, wrong, why):
+    assert train_command.command([*ARGUMENTS, "--out", str(tmp_path), "--data", "unused", *wrong]) == 2
+    said = capsys.readouterr().err
+    assert why in said
+    assert said.count("\n") == 1
+
+
+def test_a_start_may_be_narrower_and_must_be_of_the_same_kind(toy_data, tmp_path, capsys):
+    run(tmp_path / "narrow", 1)
+    start = ["--start", str(tmp_path / "narrow")]
+    assert run(tmp_path / "wide", 1, "--base", "8", *start) == 0
+    assert bundle.describe(tmp_path / "wide")["unet"]["settings"]["base"] == 8
+    assert run(tmp_path / "other", 1, "--network", "unetpp", *start) == 2
+    assert "holds a unet, not a unetpp" in capsys.readouterr().err
+    assert run(tmp_path / "odd", 1, "--base", "6", *start) == 2
+    assert "no whole number of copies" in capsys.readouterr().err
