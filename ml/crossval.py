@@ -37,7 +37,7 @@ from ml.folds import Fold, SplitError, Splits
 from ml.losses import LOSSES
 from ml.metrics import measured_planes
 from ml.networks import NETWORKS, Network, build
-from ml.precision import PRECISIONS, PrecisionError
+from ml.precision import PRECISIONS
 from ml.train import CHECKPOINT, Material, Plan, TrainingError, train
 from ml.train_command import add_window
 from scoring.mri.calibration import Bins, calibration_bins, expected_calibration_error, neighbourhood
@@ -84,7 +84,7 @@ def command(arguments: list[str]) -> int:
     made_by = shlex.join(["python", "-m", "ml", "crossval", *arguments])
     try:
         result = cross_validate(options, made_by)
-    except (CrossValidationError, SplitError, DataSetError, DeviceError, TrainingError, PrecisionError) as error:
+    except (CrossValidationError, SplitError, DataSetError, DeviceError, TrainingError) as error:
         print(f"python -m ml crossval: {error}", file=sys.stderr)
         return 2
     print(as_markdown(result))
@@ -109,8 +109,8 @@ def _parser() -> argparse.ArgumentParser:
     add_window(parser, (96, 128))
     parser.add_argument("--precision", choices=PRECISIONS, default="auto")
     parser.add_argument("--patience", type=int, default=0, help="stop after so many of the 4 validations without a better one")
-    parser.add_argument("--hips", type=int, help="of a batch; 6, or 2 for networks that take whole stacks")
-    parser.add_argument("--slices", type=int, help="of each hip in a batch; 2, or 8 for networks that take whole stacks")
+    parser.add_argument("--hips", type=int, help="of a batch; 6, or 4 for networks that take whole stacks")
+    parser.add_argument("--slices", type=int, help="of each hip in a batch; 2, or 4 for networks that take whole stacks")
     parser.add_argument("--parallel", type=int, help="folds at a time; one a GPU, or one, if not given")
     parser.add_argument("--device", help="cpu, cuda, cuda:1 …; every GPU where there are some, if not given")
     parser.add_argument("--threads", type=int, help="of the network; the cores shared among the folds, if not given")
@@ -153,8 +153,8 @@ def _jobs(options: argparse.Namespace, data: DataSet, splits: Splits, n_parallel
                 learning_rate=options.learning_rate,
                 warm_up=options.warm_up,
                 loss=options.loss,
-                n_hips=options.hips or (2 if takes_stack else 6),
-                n_slices=options.slices or (8 if takes_stack else 2),
+                n_hips=options.hips or (4 if takes_stack else 6),
+                n_slices=options.slices or (4 if takes_stack else 2),
                 augmentation=options.augmentation,
                 rows=options.window[0],
                 columns=options.window[1],

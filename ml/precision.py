@@ -12,26 +12,12 @@ DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 WORTH_IT = 1.2
 
 
-class PrecisionError(ValueError):
-    """A network can't be trained in this precision on this device."""
-
-
-def choose(precision: str, device: torch.device, takes_stack: bool = False) -> str:
+def choose(precision: str, device: torch.device) -> str:
     """`precision` itself, or for "auto" what pays on this device.
 
     On a GPU bfloat16, or float16 where the GPU has no bfloat16; on a CPU bfloat16 if a short probe finds it 1.2 times as
     fast as float32. A probe may answer differently on a busy machine: the answer belongs into the run's manifest.
-
-    Raises
-    ------
-    PrecisionError
-        Half precision is asked for where it gives wrong gradients: PyTorch 2.13 leaves parts of the weight gradient of 3D
-        convolutions in bfloat16 on a CPU unwritten (values of 1e30 or NaN, a different one in each run).
     """
-    if takes_stack and device.type == "cpu":
-        if precision not in ("auto", "fp32"):
-            raise PrecisionError(f"networks of whole stacks can't be trained in {precision} on a CPU; use --precision fp32")
-        return "fp32"
     if precision != "auto":
         return precision
     if device.type == "cuda":

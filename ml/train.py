@@ -210,7 +210,7 @@ def start(plan: Plan, out: Path, device: torch.device = CPU) -> State:
     optimizer = torch.optim.AdamW(parameters, lr=plan.learning_rate, weight_decay=1e-3, fused=device.type == "cuda")
     path = out / CHECKPOINT
     kept = torch.load(path, weights_only=True, map_location=device) if path.exists() else None
-    chosen = kept["precision"] if kept else precision.choose(plan.precision, device, network.takes_stack)
+    chosen = kept["precision"] if kept else precision.choose(plan.precision, device)
     scaler = torch.amp.GradScaler(device.type, enabled=chosen == "fp16")
     state = State(network, extra, average, optimizer, scaler, device, chosen)
     if kept is not None:

@@ -15,7 +15,6 @@ from ml.datasets import DataSetError
 from ml.device import DeviceError, choose
 from ml.losses import LOSSES
 from ml.networks import NETWORKS
-from ml.precision import PrecisionError
 from ml.train import WARM_UP_STEPS, Material, Plan, State, TrainingError, calibrate, figures_of, train
 
 DATA_FOLDER = Path("var/ml")
@@ -31,7 +30,7 @@ def command(arguments: list[str]) -> int:
         parser.error(f"--phantoms must be 1 to {MAX_TRAINING_SEED + 1}: higher seeds are for validation and tests")
     try:
         _run(options, shlex.join(["python", "-m", "ml", "train", *arguments]))
-    except (TrainingError, PrecisionError, DeviceError, DataSetError, BundleError) as error:
+    except (TrainingError, DeviceError, DataSetError, BundleError) as error:
         print(f"python -m ml train: {error}", file=sys.stderr)
         return 2
     return 0
@@ -67,8 +66,8 @@ def _plan(options: argparse.Namespace) -> Plan:
         warm_up=options.warm_up,
         loss=options.loss or ("regional" if is_default_recipe else "plain"),
         has_extra=is_default_recipe,
-        n_hips=options.hips or (2 if takes_stack else 6),
-        n_slices=options.slices or (8 if takes_stack else 3),
+        n_hips=options.hips or (4 if takes_stack else 6),
+        n_slices=options.slices or (4 if takes_stack else 3),
         augmentation=options.augmentation,
         rows=options.window[0],
         columns=options.window[1],
@@ -94,8 +93,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--warm-up", type=int, default=WARM_UP_STEPS, metavar="STEPS")
     parser.add_argument("--loss", choices=tuple(LOSSES), help="regional for --phantoms, else plain, if not given")
-    parser.add_argument("--hips", type=int, help="of a batch; 6, or 2 for networks that take whole stacks")
-    parser.add_argument("--slices", type=int, help="of each hip in a batch; 3, or 8 for networks that take whole stacks")
+    parser.add_argument("--hips", type=int, help="of a batch; 6, or 4 for networks that take whole stacks")
+    parser.add_argument("--slices", type=int, help="of each hip in a batch; 3, or 4 for networks that take whole stacks")
     parser.add_argument("--augmentation", choices=tuple(AUGMENTATIONS), default="full")
     add_window(parser, (CROP_ROWS, CROP_COLUMNS))
     parser.add_argument(

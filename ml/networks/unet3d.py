@@ -1,5 +1,8 @@
 """3D U-Net over a hip's stack of slices, as the article's forerunner had it; few and thick slices are pooled late."""
 
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -48,12 +51,12 @@ class UNet3D(Network):
         )
         self.pools = nn.ModuleList(nn.MaxPool3d(step) for step in steps)
         self.up = nn.ModuleList(
-            nn.ConvTranspose3d(2 * width, 2 * width, step, stride=step) for width, step in zip(widths[:-1], steps, strict=True)
+            UpConvolution3D(2 * width, 2 * width, step, stride=step) for width, step in zip(widths[:-1], steps, strict=True)
         )
         self.decoder = nn.ModuleList(
             DoubleConvolution3D(3 * width, width, width, depth) for width, depth in zip(widths[:-1], depths[:-1], strict=True)
         )
-        self.head = nn.Conv3d(base, len(LABELS), 1)
+        self.head = Convolution3D(base, len(LABELS), 1)
         assert self.head.bias is not None
         nn.init.constant_(self.head.bias, RARE_LOGIT)
 
@@ -72,6 +75,48 @@ class UNet3D(Network):
         return features[:, :, :n_slices]
 
 
+class Convolution3D(nn.Conv3d):
+    """A convolution of a stack; one within the slices works on them one by one, in two dimensions.
+
+    On a CPU one across slices works in float32 whatever is asked for: in bfloat16 PyTorch 2.13 leaves parts of the weight
+    gradient of 3D convolutions unwritten (values of 1e30 or NaN, a different one in each run).
+    """
+
+    def forward(self, planes: Tensor) -> Tensor:
+        """(hip, C, slice, H, W) → (hip, C', slice, H, W)"""
+        if self.kernel_size[0] == 1:
+            flat = functional.conv2d(_flat(planes), self.weight[:, :, 0], self.bias, padding=self.padding[1:])  # type: ignore[arg-type]
+            return _stacked(flat, len(planes))
+        with _full_precision_on_cpu(planes):
+            return super().forward(planes.to(self.weight.dtype))
+
+
+class UpConvolution3D(nn.ConvTranspose3d):
+    """A transposed convolution of a stack; as `Convolution3D`."""
+
+    def forward(self, planes: Tensor, output_size: list[int] | None = None) -> Tensor:
+        """(hip, C, slice, H, W) → the same, enlarged by the stride"""
+        if self.stride[0] == 1:
+            flat = functional.conv_transpose2d(_flat(planes), self.weight[:, :, 0], self.bias, stride=self.stride[1:])  # type: ignore[arg-type]
+            return _stacked(flat, len(planes))
+        with _full_precision_on_cpu(planes):
+            return super().forward(planes.to(self.weight.dtype), output_size)
+
+
+def _flat(planes: Tensor) -> Tensor:
+    """(hip, C, slice, H, W) as (hip × slice, C, H, W); no copy where the channels lie last."""
+    return planes.transpose(1, 2).flatten(0, 1)
+
+
+def _stacked(planes: Tensor, n_hips: int) -> Tensor:
+    """What `_flat` made flat."""
+    return planes.unflatten(0, (n_hips, -1)).transpose(1, 2)
+
+
+def _full_precision_on_cpu(planes: Tensor) -> AbstractContextManager[Any]:
+    return torch.autocast("cpu", enabled=False) if planes.device.type == "cpu" else nullcontext()
+
+
 class DoubleConvolution3D(nn.Sequential):
     """Twice a convolution, batch normalisation and ReLU; the kernel is `depth` × 3 × 3."""
 
@@ -79,7 +124,7 @@ class DoubleConvolution3D(nn.Sequential):
         layers: list[nn.Module] = []
         for n_from, n_to in ((n_in, n_middle), (n_middle, n_out)):
             layers += [
-                nn.Conv3d(n_from, n_to, (depth, 3, 3), padding=(depth // 2, 1, 1), bias=False),
+                Convolution3D(n_from, n_to, (depth, 3, 3), padding=(depth // 2, 1, 1), bias=False),
                 nn.BatchNorm3d(n_to),
                 nn.ReLU(inplace=True),
             ]

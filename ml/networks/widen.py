@@ -35,7 +35,7 @@ def widen(narrow: Network, wide: Network, seed: int) -> None:
             source = getattr(modules.get(name), key, None)
             if not isinstance(source, Tensor):
                 raise ValueError(f"a {narrow.name} with {narrow.settings} has no {name}.{key}")
-            inputs = {nn.Conv2d: 1, nn.Conv3d: 1, nn.ConvTranspose2d: 0, nn.ConvTranspose3d: 0}.get(type(module))
+            inputs = 0 if isinstance(module, nn.ConvTranspose2d | nn.ConvTranspose3d) else 1
             target.copy_(_copies(source, target.shape, inputs if source.ndim > 1 else None, rng))
 
 

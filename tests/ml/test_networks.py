@@ -9,7 +9,7 @@ from torch import nn
 from ml import augment, bundle
 from ml.labels import LABELS
 from ml.losses import segmentation_loss
-from ml.networks import NETWORKS, Network, build
+from ml.networks import NETWORKS, Network, build, unet3d
 from ml.networks.network import RARE_LOGIT, as_slices
 from ml.networks.unet_pointrend import PointHead, UNetPointRend, sample, uncertainty
 from tests.ml.toys import make_stack
@@ -299,3 +299,30 @@ def test_points_are_read_where_they_lie():
 def test_what_can_not_be_built_is_refused_in_words(name, wrong, words):
     with pytest.raises(ValueError, match=words):
         build(name, **wrong)
+
+
+@pytest.mark.parametrize(("depth", "step"), [(1, (1, 2, 2)), (3, (2, 2, 2))])
+def test_convolutions_of_stacks_are_pytorchs(depth, step):
+    """Those within the slices are computed in two dimensions; what comes out, and the gradients, are the same."""
+    torch.manual_seed(0)
+    images = torch.randn(2, 6, 4, 8, 10).contiguous(memory_format=torch.channels_last_3d)
+    size = {"kernel_size": (depth, 3, 3), "padding": (depth // 2, 1, 1)}
+    pairs = (
+        (unet3d.Convolution3D(6, 5, **size), nn.Conv3d(6, 5, **size)),
+        (unet3d.UpConvolution3D(6, 5, step, stride=step), nn.ConvTranspose3d(6, 5, step, stride=step)),
+    )
+    for ours, theirs in pairs:
+        theirs.load_state_dict(ours.state_dict())
+        outputs = [layer(images) for layer in (ours, theirs)]
+        torch.testing.assert_close(*outputs)
+        for output in outputs:
+            output.square().sum().backward()
+        torch.testing.assert_close(ours.weight.grad, theirs.weight.grad)
+
+
+def test_convolutions_across_slices_stay_in_full_precision_on_a_cpu():
+    """PyTorch 2.13 leaves parts of their weight gradient unwritten in bfloat16."""
+    layer = unet3d.Convolution3D(3, 2, (3, 3, 3), padding=1)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert layer(torch.randn(1, 3, 4, 8, 8).bfloat16()).dtype == torch.float32
+        assert unet3d.Convolution3D(3, 2, (1, 3, 3))(torch.randn(1, 3, 4, 8, 8)).dtype == torch.bfloat16
