@@ -10,7 +10,7 @@ from highdicom import sr
 from pydicom import Dataset
 from pydicom.sr.codedict import codes
 
-from ml.dicom.seg import Outline, strip_dates
+from ml.dicom.seg_write import Outline, strip_dates
 
 SCHEME = "99HIPSPA"
 SCHEME_NAME = "Hip inflammation in spondyloarthritis, private codes"

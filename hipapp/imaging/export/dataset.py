@@ -14,7 +14,7 @@ from hipapp.core.errors import DomainError
 from hipapp.imaging.export.contents import Contents, NothingToExportError, contents_of
 from hipapp.imaging.export.objects import make_seg
 from hipapp.imaging.models import Study
-from ml.dicom.seg import to_bytes
+from ml.dicom.seg_write import to_bytes
 
 CASES, MANIFEST, NOTICE = "cases.csv", "manifest.csv", "README.txt"
 CASE_COLUMNS = ("file", "patient", "visit")

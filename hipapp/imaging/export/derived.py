@@ -12,7 +12,7 @@ from hipapp.imaging.export.objects import make_seg, make_sr
 from hipapp.imaging.models import DerivedObject, Instance, Review, Segmentation, Study
 from hipapp.imaging.receiving.files import FOLDER
 from ml.dicom.parse import parse
-from ml.dicom.seg import to_bytes
+from ml.dicom.seg_write import to_bytes
 
 log = logging.getLogger(__name__)
 

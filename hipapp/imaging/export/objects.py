@@ -13,7 +13,7 @@ from hipapp.imaging.export.contents import PRODUCT, Contents, HipContent, Nothin
 from hipapp.imaging.models import DerivedObject
 from ml.dicom.errors import RefusedFileError
 from ml.dicom.parse import parse
-from ml.dicom.seg import Outline, to_bytes, write_seg
+from ml.dicom.seg_write import Outline, to_bytes, write_seg
 from ml.labels import BITS, LABELS
 from scoring.errors import ScoringError
 from scoring.mri.himriss_automatic import automatic_himriss

@@ -11,7 +11,7 @@ from hipapp.imaging.export.files import nifti_zip, panels_zip
 from hipapp.imaging.export.objects import make_seg, make_sr
 from hipapp.imaging.models import Study
 from hipapp.imaging.selectors import may_see_images
-from ml.dicom.seg import to_bytes
+from ml.dicom.seg_write import to_bytes
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import pytest
 from hipapp.imaging.export.service import export_study
 from hipapp.imaging.models import Segmentation, Study
 from ml.dicom.parse import parse
-from ml.dicom.seg import to_bytes
+from ml.dicom.seg_write import to_bytes
 from tests.builders.rows import make_centre, make_user
 from tests.imaging.studies import outcomes, receive, stir_files
 

@@ -10,7 +10,7 @@ from pydicom import Dataset
 
 from ml.dicom import read_datasets
 from ml.dicom.assemble import build_volume
-from ml.dicom.seg import Outline, to_bytes, write_seg
+from ml.dicom.seg_write import Outline, to_bytes, write_seg
 from ml.dicom.volume import Volume
 from ml.labels import BITS
 from tests.builders import dicom as builder

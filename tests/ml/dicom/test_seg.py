@@ -7,7 +7,8 @@ from ml.dicom import read_datasets
 from ml.dicom.assemble import build_volume
 from ml.dicom.errors import RefusedFileError
 from ml.dicom.parse import parse
-from ml.dicom.seg import Outline, from_bytes, read_seg, to_bytes, write_seg
+from ml.dicom.seg import from_bytes, read_seg
+from ml.dicom.seg_write import Outline, to_bytes, write_seg
 from ml.labels import find_label
 from tests.builders import dicom as builder
 
