@@ -13,6 +13,7 @@ from ml.comparison_text import HEADLINE, Table, as_markdown
 from ml.manifest import write_json
 from ml.metrics import MEASURED
 from scoring.mri.calibration import Bins, expected_calibration_error
+from scoring.mri.overlap import pooled_dice
 from scoring.statistics.adjusted_correlation import cluster_bootstrap
 from scoring.statistics.groups import paired_t
 from scoring.statistics.multiplicity import adjust
@@ -174,6 +175,7 @@ def _label(network: str, label: str, rows: list[Row], folds: Sequence[Mapping[st
         "n_hips": len(present),
         "n_empty": len(empty),
         "dice": _mean(present),
+        "dice_pooled": pooled_dice(*([row[name] for row in rows] for name in ("dice", "truth_ml", "predicted_ml"))),
         "hd95_mm": _quartiles(distances) | {"n_infinite": int(np.isinf(distances).sum())},
         "volume_error_ml": _spread(list(errors)),
         "absolute_volume_error_percent": _quartiles(np.abs([row["volume_error_percent"] for row in present])),

@@ -62,7 +62,8 @@ def _table_3(table: Mapping[str, Any]) -> str:
 
 def _labels(result: Mapping[str, Any]) -> str:
     head = [
-        "Label", "Network", "hips", "Dice % (95 % interval)", "HD95 mm (quartiles)", "volume error mL ± SD", "lesions found %",
+        "Label", "Network", "hips", "Dice % (95 % interval)", "all together %", "HD95 mm (quartiles)",
+        "volume error mL ± SD", "lesions found %",
         "false lesions a hip", "mL where empty: median (max)", "ECE",
     ]  # fmt: skip
     lines = []
@@ -75,6 +76,7 @@ def _labels(result: Mapping[str, Any]) -> str:
                 row["name"],
                 str(row["n_hips"]),
                 f"{_percent(row['dice']['mean'])} ({_range(row['dice'])})",
+                _percent(row["dice_pooled"]),
                 f"{_number(distance['median'], 1)} ({_number(distance['p25'], 1)}–{_number(distance['p75'], 1)})",
                 f"{_number(row['volume_error_ml']['mean'], 2)} ± {_number(row['volume_error_ml']['sd'], 2)}",
                 _percent(row["lesion_sensitivity"]) if is_lesion else "",

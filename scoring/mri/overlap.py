@@ -62,6 +62,23 @@ def dice(truth: npt.ArrayLike, predicted: npt.ArrayLike) -> float:
     return 2.0 * _count(a & b) / total if total else math.nan
 
 
+def pooled_dice(dice: npt.ArrayLike, truth_ml: npt.ArrayLike, predicted_ml: npt.ArrayLike) -> float:
+    """Dice of all cases as if they were one: 2 Σ|A∩B| ÷ Σ(|A|+|B|); small cases weigh little in it.
+
+    Parameters
+    ----------
+    dice : per case; NaN counts as no overlap
+    truth_ml, predicted_ml : per case, not negative
+
+    Returns
+    -------
+    float
+        0 to 1; NaN where all is empty.
+    """
+    sizes = np.asarray(truth_ml, np.float64) + np.asarray(predicted_ml, np.float64)
+    return float(np.nan_to_num(np.asarray(dice, np.float64)) @ sizes / sizes.sum()) if sizes.sum() else math.nan
+
+
 def jaccard(truth: npt.ArrayLike, predicted: npt.ArrayLike) -> float:
     """Jaccard index |A∩B| ÷ |A∪B|, 0 to 1 (= Dice ÷ (2 − Dice)); NaN when both masks are empty."""
     a, b = _pair(truth, predicted)

@@ -53,6 +53,7 @@ def make_result(name: str = "phantoms") -> dict[str, Any]:
                 "n_hips": 8,
                 "n_empty": 2 if label == "lesion" else 0,
                 "dice": figures(dice),
+                "dice_pooled": dice,
                 "hd95_mm": spread | {"median": None},
                 "volume_error_ml": {"mean": -0.4, "sd": 1.1},
                 "lesion_sensitivity": 0.875,

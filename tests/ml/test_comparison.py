@@ -63,6 +63,7 @@ def test_a_label_has_distances_volumes_lesions_and_calibration():
     assert label["lesion_sensitivity"] == pytest.approx(0.5)
     assert label["false_lesions_per_hip"] == 1
     assert label["n_empty"] == 1
+    assert label["dice_pooled"] < label["dice"]["mean"]  # a false lesion in a hip without one counts in it
     assert label["false_ml"]["max"] == pytest.approx(0.4)
     assert label["ece"] == pytest.approx((1 + 2) / 20)
 

@@ -66,7 +66,8 @@ def _group(label: str, word: str, lines: list[dict[str, Any]]) -> dict[str, Any]
 
 
 def _label(line: dict[str, Any]) -> dict[str, Any]:
-    return line | {"dice": _percents(line["dice"]), "lesion_sensitivity": _percent(line["lesion_sensitivity"])}
+    shares = {name: _percent(line.get(name)) for name in ("dice_pooled", "lesion_sensitivity")}
+    return line | shares | {"dice": _percents(line["dice"])}
 
 
 def _test(test: dict[str, Any]) -> dict[str, Any]:

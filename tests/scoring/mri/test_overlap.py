@@ -167,3 +167,12 @@ def test_the_counts_of_lesions_stand_beside_the_other_measures():
     predicted[0, 0] = predicted[3, 8] = predicted[3, 11] = True
     result = overlap.compare_masks(truth, predicted, (1, 1))
     assert (result.n_lesions, result.n_lesions_found, result.n_false_lesions) == (2, 1, 2)
+
+
+def test_pooled_dice_is_that_of_the_masks_laid_together():
+    rng = np.random.default_rng(4)
+    pairs = [(rng.random((3, 9, 9)) < share, rng.random((3, 9, 9)) < share) for share in (0.0, 0.02, 0.4, 0.7)]
+    together = overlap.dice(*(np.concatenate(masks) for masks in zip(*pairs, strict=True)))
+    volumes = [[masks[which].sum() * 0.5 for masks in pairs] for which in (0, 1)]
+    assert overlap.pooled_dice([overlap.dice(*masks) for masks in pairs], *volumes) == pytest.approx(together)
+    assert np.isnan(overlap.pooled_dice([np.nan], [0.0], [0.0]))
