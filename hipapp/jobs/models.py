@@ -4,6 +4,9 @@ import uuid
 
 from django.conf import settings
 from django.db import models
+from django.urls import reverse
+
+from hipapp.jobs.titles import PAGES, TITLES
 
 
 class Job(models.Model):
@@ -53,6 +56,17 @@ class Job(models.Model):
 
     def __str__(self) -> str:
         return f"{self.task} {self.state}"
+
+    @property
+    def title(self) -> str:
+        """What it does, in words."""
+        return TITLES.get(self.task, self.task)
+
+    @property
+    def subject_url(self) -> str:
+        """The page of what it works on; empty where there is none."""
+        page = PAGES.get(self.subject_type)
+        return reverse(page, args=[self.subject_id]) if page and self.subject_id else ""
 
     @property
     def is_final(self) -> bool:
