@@ -33,6 +33,19 @@ def as_markdown(result: Mapping[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def overview(result: Mapping[str, Any]) -> str:
+    """Table 2 with what it was measured on, for a page that says more."""
+    data = result["data_set"]
+    devices = ", ".join(sorted({device for network in result["networks"] for device in network["devices"]}))
+    lines = [
+        f"{data['n_hips']} hips of {data['n_patients']} patients ({', '.join(data['sources'])}), {result['n_folds']} folds by patient, "
+        f"{devices}. Dice per hip volume, mean over hips."
+    ]
+    if not result["is_complete"]:
+        lines.append(f"Not complete: {', '.join(result['missing'])}.")
+    return "\n\n".join([*lines, *_table_2(result)])
+
+
 def _table_2(result: Mapping[str, Any]) -> list[str]:
     about = {network["network"]: network for network in result["networks"]}
     shown = [label for label in HEADLINE if label in result["labels"]]

@@ -29,10 +29,11 @@ from ml import assess, comparison, datasets, folds, manifest
 from ml.batches import AUGMENTATIONS, example_of
 from ml.bundle import DEFAULT, save_unet, seal
 from ml.case_table import Row, read_rows, write_rows
-from ml.comparison_text import as_markdown
+from ml.comparison_text import as_markdown, overview
 from ml.crops import CROP_SPACING_MM
 from ml.datasets import Case, DataSet, DataSetError
 from ml.device import CPU, DeviceError, choose
+from ml.docs_table import put_block
 from ml.folds import Fold, SplitError, Splits
 from ml.losses import LOSSES
 from ml.metrics import measured_planes
@@ -88,6 +89,8 @@ def command(arguments: list[str]) -> int:
         print(f"python -m ml crossval: {error}", file=sys.stderr)
         return 2
     print(as_markdown(result))
+    if options.docs:
+        put_block(options.docs, "networks", overview(result))
     return 0
 
 
@@ -116,6 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--threads", type=int, help="of the network; the cores shared among the folds, if not given")
     parser.add_argument("--workers", type=int, default=1, help="processes that augment for each fold")
     parser.add_argument("--bundle", action="store_true", help="make each fold's network a bundle, with the default hip finder")
+    parser.add_argument("--docs", type=Path, metavar="PAGE", help="write Table 2 between the marks `networks` of a page too")
     return parser
 
 

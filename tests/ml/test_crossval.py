@@ -91,6 +91,16 @@ def test_the_tables_are_there_as_json_csv_and_markdown(done):
     assert {path.name for path in out.glob("*.csv")} == {"cases.csv", "overall.csv", "folds.csv", "by_label.csv", "tests.csv"}
 
 
+def test_table_2_goes_into_a_page(done, tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- networks -->\nold\n<!-- /networks -->\nafter\n")
+    assert crossval.command([*done[1], "--docs", str(page)]) == 0
+    text = page.read_text()
+    assert "old" not in text
+    assert text.index("before") < text.index("| 3D U-Net |") < text.index("after")
+    assert "2 folds by patient" in text
+
+
 def test_nothing_is_trained_again_and_a_network_can_be_added(done, monkeypatch):
     trained = []
     real = crossval.train
