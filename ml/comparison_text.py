@@ -38,8 +38,8 @@ def overview(result: Mapping[str, Any]) -> str:
     data = result["data_set"]
     devices = ", ".join(sorted({device for network in result["networks"] for device in network["devices"]}))
     lines = [
-        f"{data['n_hips']} hips of {data['n_patients']} patients ({', '.join(data['sources'])}), {result['n_folds']} folds by patient, "
-        f"{devices}. Dice per hip volume, mean over hips."
+        f"{data['n_hips']} hips of {data['n_patients']} patients ({', '.join(data['sources'])}), {result['n_folds']} folds by "
+        f"patient, {devices}. Dice per hip volume, mean over hips."
     ]
     if not result["is_complete"]:
         lines.append(f"Not complete: {', '.join(result['missing'])}.")
