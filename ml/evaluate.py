@@ -16,6 +16,7 @@ from tqdm import tqdm
 from ml.bundle import DEFAULT, load, record
 from ml.crops import SIDES, Box, Point
 from ml.dicom.volume import Volume
+from ml.docs_table import put_block
 from ml.labels import BITS, BME, FEMORAL_HEAD, LABELS, SYNOVITIS, Mask
 from ml.metrics import mean_or_none, quantiles
 from ml.study_score import ScoredHip, score_volume
@@ -76,6 +77,7 @@ def command(arguments: list[str]) -> int:
     parser.add_argument("--true-centres", action="store_true", help="use the true head centres instead of finding them")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every hip and the summary here")
     parser.add_argument("--record", action="store_true", help="keep the summary in the bundle's description")
+    parser.add_argument("--docs", type=Path, nargs="+", default=[], metavar="PAGE", help="write the table into these pages too")
     options = parser.parse_args(arguments)
     results = evaluate(options.generator, options.patients, options.model, options.true_centres)
     summary = summarise(results)
@@ -84,6 +86,8 @@ def command(arguments: list[str]) -> int:
         options.json.write_text(json.dumps({"summary": summary, "hips": hips}, indent=1) + "\n")
     if options.record:
         record(options.model, f"{options.generator}_generator", summary | {"n_patients": options.patients})
+    for page in options.docs:
+        put_block(page, f"{options.generator} generator", table(summary))
     print(table(summary))
     return 0
 
@@ -152,13 +156,13 @@ def table(summary: dict[str, Any]) -> str:
     lines += [
         "",
         f"{summary['n_hips']} hips ({summary['n_found']} found, {summary['n_refused']} without a score, "
-        f"{100 * (summary['normal_share'] or 0):.0f} % normal)",
+        f"{100 * (summary['normal_share'] or 0):.0f} % normal)  ",
         f"ICC(A,1) of the UNet-score: {_icc_text(summary['icc_all'])} over all hips, "
-        f"{_icc_text(summary['icc_affected'])} over affected hips",
-        f"(with the truth's heads below 100 mm² as denominators too: {_icc_text(summary['icc_all_slices'])} over all hips)",
+        f"{_icc_text(summary['icc_affected'])} over affected hips  ",
+        f"(with the truth's heads below 100 mm² as denominators too: {_icc_text(summary['icc_all_slices'])} over all hips)  ",
     ]
     if error:
-        lines.append(f"error of the found centre: median {error['median']:.1f} mm, largest {error['max']:.1f} mm")
+        lines.append(f"error of the found centre: median {error['median']:.1f} mm, largest {error['max']:.1f} mm  ")
     if contrast:
         lines.append(
             f"BME over marrow, ratio of intensities: median {contrast['median']:.2f} "

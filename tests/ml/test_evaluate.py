@@ -80,7 +80,10 @@ def test_a_hip_that_is_not_found_counts_as_missed(toys, monkeypatch):
 def test_the_command_prints_a_table_and_writes_every_hip(toys, tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(evaluate.GENERATORS, "first", evaluate.GENERATORS["toy"])
     target = tmp_path / "figures.json"
-    assert evaluate.command(["--patients", "2", "--true-centres", "--json", str(target)]) == 0
+    page = tmp_path / "page.md"
+    page.write_text("<!-- first generator -->\nold\n<!-- /first generator -->\n")
+    assert evaluate.command(["--patients", "2", "--true-centres", "--json", str(target), "--docs", str(page)]) == 0
+    assert "| femoral_head |" in page.read_text()
     assert "ICC(A,1) of the UNet-score" in capsys.readouterr().out
     assert len(json.loads(target.read_text())["hips"]) == 4
 
