@@ -4,6 +4,7 @@ import time
 from argparse import ArgumentParser
 from typing import Any
 
+from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
@@ -14,6 +15,9 @@ from hipapp.demo import build
 from hipapp.demo.cohort import PatientPlan, draw_cohort
 from hipapp.demo.people import api_token, make_people, sign_ins
 from hipapp.demo.processes import HOST, PORT, Workers, end_on_sigterm, log_path, port_is_free, serve
+from hipapp.imaging.services.cross_validations import import_cross_validation
+
+COMPARISON = settings.BASE_DIR / "docs" / "cross-validation"
 
 
 class Command(BaseCommand):
@@ -32,6 +36,7 @@ class Command(BaseCommand):
         end_on_sigterm()
         call_command("migrate", verbosity=0, interactive=False)
         centre = make_people()
+        import_cross_validation(COMPARISON, takes_incomplete=True)
         with Workers() as workers:
             n_failed = self.build(centre, draw_cohort(patients, with_mri), workers)
             if not no_serve:
