@@ -5,7 +5,7 @@ import torch
 
 from ml import augment
 from ml.contrast import recontrast
-from ml.dataset import draw
+from ml.dataset import draw, draw_shares
 from ml.labels import LABELS
 from ml.phantom.anatomy import Tissue
 from tests.ml.toys import make_stack
@@ -14,7 +14,7 @@ STACKS = [make_stack(seed) for seed in range(3)]
 
 
 def batch(seed=0, settings=None, has_tissues=None):
-    drawn = draw(STACKS, np.random.default_rng(seed), 3, 2)
+    drawn = draw(STACKS, draw_shares(STACKS), np.random.default_rng(seed), 3, 2)
     images, masks, tissues = (torch.from_numpy(array) for array in (drawn.images, drawn.masks, drawn.tissues))
     rng = torch.Generator().manual_seed(seed)
     return augment.augment(images, masks, tissues, 2, rng, settings or augment.Settings(), has_tissues)[:2]

@@ -93,10 +93,10 @@ def test_the_tables_are_there_as_json_csv_and_markdown(done):
 
 def test_table_2_goes_into_a_page(done, tmp_path):
     page = tmp_path / "page.md"
-    page.write_text("before\n<!-- networks -->\nold\n<!-- /networks -->\nafter\n")
+    page.write_text("before\n<!-- networks -->\nto be replaced\n<!-- /networks -->\nafter\n")
     assert crossval.command([*done[1], "--docs", str(page)]) == 0
     text = page.read_text()
-    assert "old" not in text
+    assert "to be replaced" not in text
     assert text.index("before") < text.index("| 3D U-Net |") < text.index("after")
     assert "2 folds by patient" in text
 
