@@ -90,7 +90,7 @@ def _labels(result: Mapping[str, Any]) -> str:
                 str(row["n_hips"]),
                 f"{_percent(row['dice']['mean'])} ({_range(row['dice'])})",
                 _percent(row["dice_pooled"]),
-                f"{_number(distance['median'], 1)} ({_number(distance['p25'], 1)}–{_number(distance['p75'], 1)})",
+                f"{_number(distance['median'], 1)} ({_number(distance['p25'], 1)} to {_number(distance['p75'], 1)})",
                 f"{_number(row['volume_error_ml']['mean'], 2)} ± {_number(row['volume_error_ml']['sd'], 2)}",
                 _percent(row["lesion_sensitivity"]) if is_lesion else "",
                 _number(row["false_lesions_per_hip"], 2) if is_lesion else "",
