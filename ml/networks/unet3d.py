@@ -1,7 +1,6 @@
 """3D U-Net over a hip's stack of slices, as the article's forerunner had it; few and thick slices are pooled late."""
 
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -87,20 +86,18 @@ class Convolution3D(nn.Conv3d):
         if self.kernel_size[0] == 1:
             flat = functional.conv2d(_flat(planes), self.weight[:, :, 0], self.bias, padding=self.padding[1:])  # type: ignore[arg-type]
             return _stacked(flat, len(planes))
-        with _full_precision_on_cpu(planes):
-            return super().forward(planes.to(self.weight.dtype))
+        return _exact_on_cpu(super().forward, planes, self.weight.dtype)
 
 
 class UpConvolution3D(nn.ConvTranspose3d):
     """A transposed convolution of a stack; as `Convolution3D`."""
 
-    def forward(self, planes: Tensor, output_size: list[int] | None = None) -> Tensor:
+    def forward(self, planes: Tensor) -> Tensor:  # type: ignore[override]
         """(hip, C, slice, H, W) → the same, enlarged by the stride"""
         if self.stride[0] == 1:
             flat = functional.conv_transpose2d(_flat(planes), self.weight[:, :, 0], self.bias, stride=self.stride[1:])  # type: ignore[arg-type]
             return _stacked(flat, len(planes))
-        with _full_precision_on_cpu(planes):
-            return super().forward(planes.to(self.weight.dtype), output_size)
+        return _exact_on_cpu(super().forward, planes, self.weight.dtype)
 
 
 def _flat(planes: Tensor) -> Tensor:
@@ -113,8 +110,12 @@ def _stacked(planes: Tensor, n_hips: int) -> Tensor:
     return planes.unflatten(0, (n_hips, -1)).transpose(1, 2)
 
 
-def _full_precision_on_cpu(planes: Tensor) -> AbstractContextManager[Any]:
-    return torch.autocast("cpu", enabled=False) if planes.device.type == "cpu" else nullcontext()
+def _exact_on_cpu(convolve: Callable[[Tensor], Tensor], planes: Tensor, dtype: torch.dtype) -> Tensor:
+    """A convolution in the precision of its weights on a CPU, in the one asked for elsewhere."""
+    if planes.device.type != "cpu":
+        return convolve(planes)
+    with torch.autocast("cpu", enabled=False):
+        return convolve(planes.to(dtype))
 
 
 class DoubleConvolution3D(nn.Sequential):
