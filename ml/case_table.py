@@ -9,6 +9,8 @@ from typing import Any
 
 from ml.whole import whole
 
+STARTED = "_started"  # follows the network's key where training started from a bundle
+
 
 @dataclass(frozen=True)
 class Row:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ml.case_table import STARTED
 from ml.comparison_text import HEADLINE, Table, as_markdown
 from ml.manifest import write_json
 from ml.metrics import MEASURED
@@ -30,6 +31,7 @@ NAMES = {
     "hrnet": "HRNet",
     "unet3d": "3D U-Net",
 }
+NAMES |= {network + STARTED: f"{name}, started from a bundle" for network, name in NAMES.items()}
 # Zheng Y, et al. Front Physiol 2023;14:1132214, Tables 2 and 3, in percent: femoral head, lesion.
 ARTICLE_TABLE_2 = {
     "unet": (88.4839, 69.3622),

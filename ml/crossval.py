@@ -10,73 +10,41 @@ import math
 import multiprocessing
 import os
 import shlex
-import shutil
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import safetensors.torch
 import torch
 from tqdm import tqdm
 
-from ml import assess, comparison, datasets, folds, manifest
-from ml.batches import AUGMENTATIONS, example_of
-from ml.bundle import DEFAULT, save_unet, seal
-from ml.case_table import Row, read_rows, write_rows
+from ml import comparison, datasets, folds
+from ml.batches import AUGMENTATIONS
+from ml.bundle import BundleError, bundle_hash, describe
+from ml.case_table import STARTED, read_rows, write_rows
 from ml.comparison_text import as_markdown, overview
-from ml.crops import CROP_SPACING_MM
-from ml.datasets import Case, DataSet, DataSetError
+from ml.crossval_fold import BUNDLE, CASES, FOLD, Job, make_bundle, read_network, recipe, run_fold
+from ml.datasets import DataSet, DataSetError
 from ml.device import CPU, DeviceError, choose
 from ml.docs_table import put_block
-from ml.folds import Fold, SplitError, Splits
+from ml.folds import SplitError, Splits
 from ml.losses import LOSSES
-from ml.metrics import measured_planes
-from ml.networks import NETWORKS, Network, build
+from ml.networks import NETWORKS
 from ml.precision import PRECISIONS
-from ml.train import CHECKPOINT, Material, Plan, TrainingError, train
+from ml.train import Plan, TrainingError
 from ml.train_command import add_window
-from scoring.mri.calibration import Bins, calibration_bins, expected_calibration_error, neighbourhood
-from scoring.mri.overlap import compare_masks
 
-CASES, FOLD, WEIGHTS, BUNDLE, LOCK = "cases.csv", "fold.json", "weights.safetensors", "bundle", ".lock"
+LOCK = ".lock"
 UNLIMITED_STEPS = 1_000_000
 N_CHECKS = 4
-N_TIMED_HIPS = 10
 
 
 class CrossValidationError(RuntimeError):
     """A folder of results can't be gone on with."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """One fold of one network."""
-
-    data: Path
-    out: Path
-    number: int
-    fold: Fold
-    plan: Plan
-    splits_sha256: str
-    fingerprint: str
-    made_by: str
-    has_bundle: bool
-
-    @property
-    def folder(self) -> Path:
-        """Where it is kept."""
-        return self.out / self.plan.network / f"fold_{self.number}"
-
-    @property
-    def name(self) -> str:
-        """For people."""
-        return f"{self.plan.network} fold {self.number}"
 
 
 def command(arguments: list[str]) -> int:
@@ -85,7 +53,7 @@ def command(arguments: list[str]) -> int:
     made_by = shlex.join(["python", "-m", "ml", "crossval", *arguments])
     try:
         result = cross_validate(options, made_by)
-    except (CrossValidationError, SplitError, DataSetError, DeviceError, TrainingError) as error:
+    except (BundleError, CrossValidationError, SplitError, DataSetError, DeviceError, TrainingError) as error:
         print(f"python -m ml crossval: {error}", file=sys.stderr)
         return 2
     print(as_markdown(result))
@@ -118,6 +86,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", help="cpu, cuda, cuda:1 …; every GPU where there are some, if not given")
     parser.add_argument("--threads", type=int, help="of the network; the cores shared among the folds, if not given")
     parser.add_argument("--workers", type=int, default=1, help="processes that augment for each fold")
+    parser.add_argument(
+        "--start",
+        type=Path,
+        metavar="FOLDER",
+        help="bundle whose weights each network starts from: a row of its own; it must not have seen these patients",
+    )
     parser.add_argument("--bundle", action="store_true", help="make each fold's network a bundle, with the default hip finder")
     parser.add_argument("--docs", type=Path, metavar="PAGE", help="write Table 2 between the marks `networks` of a page too")
     return parser
@@ -145,6 +119,7 @@ def cross_validate(options: argparse.Namespace, made_by: str) -> dict[str, Any]:
 def _jobs(options: argparse.Namespace, data: DataSet, splits: Splits, n_parallel: int, made_by: str) -> Iterator[Job]:
     """Fold by fold, so that the networks can be compared before all is done."""
     threads = options.threads or max(1, (os.cpu_count() or 1) // n_parallel)
+    start = _start(options.start, data) if options.start else {}
     for number, fold in enumerate(splits.folds, 1):
         for network in dict.fromkeys(options.networks):
             takes_stack = NETWORKS[network].takes_stack
@@ -168,9 +143,28 @@ def _jobs(options: argparse.Namespace, data: DataSet, splits: Splits, n_parallel
                 ema_decay=0.99,
                 threads=threads,
                 workers=options.workers,
+                start=str(options.start or ""),
             )
-            made_of = (splits.sha256, data.fingerprint, made_by, options.bundle)
+            made_of = (splits.sha256, data.fingerprint, made_by, options.bundle, start)
             yield Job(options.dataset, options.out, number, fold, plan, *made_of)
+
+
+def _start(folder: Path, data: DataSet) -> dict[str, str]:
+    """What stands in each fold's record of the bundle that it starts from.
+
+    Raises
+    ------
+    CrossValidationError
+        The bundle's own record names this data set: it may have learnt from the patients that are to test it.
+    """
+    description = describe(folder)
+    if data.fingerprint in json.dumps(description):
+        raise CrossValidationError(
+            f"{folder} was made with this very data set; a network that starts from it would know its test patients. "
+            "Choose another --start"
+        )
+    about = {key: str(description.get(key, "")) for key in ("name", "version")}
+    return about | {"sha256": bundle_hash(description)}
 
 
 def _devices(name: str | None) -> list[torch.device]:
@@ -198,20 +192,15 @@ def _is_done(job: Job) -> bool:
     for key, wanted, word in (
         ("splits_sha256", job.splits_sha256, "folds"),
         ("fingerprint", job.fingerprint, "data set"),
-        ("recipe", _recipe(job.plan), "settings"),
+        ("recipe", recipe(job.plan), "settings"),
+        ("start", job.start, "starts"),
     ):
-        if found.get(key) != wanted:
+        if found.get(key, {}) != wanted:
             raise CrossValidationError(
                 f"{job.folder} was made with other {word}: {found.get(key)} instead of {wanted}. Results don't mix: "
                 "choose another --out, or delete this fold to train it anew"
             )
     return True
-
-
-def _recipe(plan: Plan) -> dict[str, Any]:
-    """What must be the same in all folds of a folder; threads and processes may differ."""
-    kept = asdict(plan) | {"minutes": None if math.isinf(plan.minutes) else plan.minutes}
-    return {name: value for name, value in kept.items() if name not in ("threads", "workers", "start")}
 
 
 def _run(jobs: list[Job], devices: list[torch.device], n_parallel: int) -> Iterator[Job]:
@@ -245,131 +234,6 @@ def _run_in_process(job: Job) -> None:
     run_fold(job, _device)
 
 
-def run_fold(job: Job, device: torch.device) -> None:
-    """Train one network on one fold, or go on, measure it on the fold's test patients, and keep all of it."""
-    data = datasets.read(job.data)
-    of = {
-        part: [example_of(case) for case in data.cases if case.patient in set(getattr(job.fold, part))]
-        for part in ("training", "validation")
-    }
-    origin = {"name": data.name, "fingerprint": data.fingerprint, "fold": job.number}
-    material = Material(of["training"], of["validation"], origin)
-    state = train(job.plan, material, job.folder, job.made_by, device)
-    network = state.average.eval()
-    learnt = {label for example in material.training for label in example.labels}
-    test = [case for case in data.cases if case.patient in set(job.fold.test)]
-    rows: list[Row] = []
-    bins: dict[str, Bins] = {}
-    seconds: list[float] = []
-    for case in tqdm(test, desc=f"measuring {job.name}", unit="hip"):
-        example = example_of(case)
-        started = time.perf_counter()
-        logits, truth = assess.hip_logits(network, example.stack, device)
-        seconds.append((time.perf_counter() - started) / len(logits))
-        for row, counts in measure(job, case, logits, truth, learnt):
-            rows.append(row)
-            bins[row.label] = bins[row.label] + counts if row.label in bins else counts
-    weights = {name: value.cpu().contiguous() for name, value in network.state_dict().items()}
-    safetensors.torch.save_file(weights, job.folder / WEIGHTS)
-    write_rows(job.folder / CASES, rows)
-    if job.has_bundle:
-        make_bundle(job, network)
-    manifest.write_json(job.folder / FOLD, _about(job, network, state.step, state.seconds, seconds, bins, device))
-    (job.folder / CHECKPOINT).unlink(missing_ok=True)
-
-
-def measure(job: Job, case: Case, logits: np.ndarray, truth: np.ndarray, learnt: Iterable[str]) -> Iterator[tuple[Row, Bins]]:
-    """Every label of a hip that was annotated, on the grid of the crop.
-
-    Parameters
-    ----------
-    logits, truth : float32 and bool, shape (slice, 4, 128, 160)
-    learnt : labels that the network was taught; the others are not looked at
-    """
-    known = [label for label in case.labels if label in set(learnt)]
-    probabilities = 1 / (1 + np.exp(-logits.astype(np.float64)))
-    true, guessed = measured_planes(truth, known), measured_planes(assess.outline(probabilities, known), known)
-    said = assess.measured_probabilities(probabilities, known)
-    spacing = (case.spacing_mm[0], CROP_SPACING_MM, CROP_SPACING_MM)
-    for label in true:
-        overlap = compare_masks(true[label], guessed[label], spacing)
-        box = neighbourhood(true[label], guessed[label])
-        counts = calibration_bins(true[label][box], said[label][box])
-        yield (
-            Row(
-                network=job.plan.network,
-                fold=job.number,
-                case=case.id,
-                patient=case.patient,
-                visit=case.visit,
-                side=case.side,
-                involvement=case.involvement,
-                source=case.source,
-                n_slices=len(logits),
-                label=label,
-                dice=overlap.dice,
-                hd95_mm=overlap.hd95_mm,
-                assd_mm=overlap.assd_mm,
-                truth_ml=overlap.truth_ml,
-                predicted_ml=overlap.predicted_ml,
-                volume_error_ml=overlap.volume_difference_ml,
-                volume_error_percent=overlap.volume_difference_percent,
-                n_lesions=overlap.n_lesions,
-                n_lesions_found=overlap.n_lesions_found,
-                lesion_sensitivity=overlap.lesion_sensitivity,
-                n_false_lesions=overlap.n_false_lesions,
-                ece=expected_calibration_error(counts),
-            ),
-            counts,
-        )
-
-
-def _about(
-    job: Job, network: Network, steps: int, trained_s: float, seconds: list[float], bins: dict[str, Bins], device: torch.device
-) -> dict[str, Any]:
-    return {
-        "network": job.plan.network,
-        "fold": job.number,
-        "splits_sha256": job.splits_sha256,
-        "fingerprint": job.fingerprint,
-        "recipe": _recipe(job.plan),
-        "settings": network.settings,
-        "n_parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "steps": steps,
-        "training_s": round(trained_s, 1),
-        "ms_per_slice": round(1000 * float(np.median(seconds[1:] or seconds)), 3),
-        "calibration": {label: {name: values.tolist() for name, values in vars(of).items()} for label, of in bins.items()},
-        "command": job.made_by,
-        **manifest.origin(device),
-    }
-
-
-def read_network(folder: Path) -> Network:
-    """The network of a fold that is done, with the weights as they were trained, in evaluation mode."""
-    about = json.loads((folder / FOLD).read_text(encoding="utf-8"))
-    network = build(about["network"], **about["settings"])
-    network.load_state_dict(safetensors.torch.load_file(folder / WEIGHTS))
-    return network.to(memory_format=network.memory_format).eval()  # type: ignore[call-overload, no-any-return]
-
-
-def make_bundle(job: Job, network: Network) -> Path:
-    """The fold's network with the default hip finder as a bundle, in `bundle` of its folder."""
-    folder = job.folder / BUNDLE
-    present = [row for row in read_rows(job.folder / CASES) if row.truth_ml > 0]
-    labels = dict.fromkeys(row.label for row in present)
-    figures = {
-        "fold": job.number,
-        "fingerprint": job.fingerprint,
-        "splits_sha256": job.splits_sha256,
-        "test_dice": {label: float(np.mean([row.dice for row in present if row.label == label])) for label in labels},
-    }
-    save_unet(folder, network, job.made_by, {"cross_validation": figures})
-    for name in ("hips.safetensors", "hips.json"):
-        shutil.copyfile(DEFAULT / name, folder / name)
-    seal(folder)
-    return folder
-
-
 def summarise(out: Path, data: DataSet, splits: Splits, jobs: list[Job], made_by: str) -> dict[str, Any]:
     """Gather every fold in the folder that is done into `cases.csv` and the tables, as JSON, CSV and Markdown."""
     done = finished(out, splits)
@@ -399,6 +263,7 @@ def summarise(out: Path, data: DataSet, splits: Splits, jobs: list[Job], made_by
 
 def finished(out: Path, splits: Splits) -> dict[Path, dict[str, Any]]:
     """What each fold in the folder that is done says of itself, network by network; earlier commands' networks too."""
-    paths = [out / network / f"fold_{number}" / FOLD for network in NETWORKS for number in range(1, len(splits.folds) + 1)]
+    entries = [network + end for network in NETWORKS for end in ("", STARTED)]
+    paths = [out / entry / f"fold_{number}" / FOLD for entry in entries for number in range(1, len(splits.folds) + 1)]
     found = {path.parent: json.loads(path.read_text(encoding="utf-8")) for path in paths if path.exists()}
     return {folder: about for folder, about in found.items() if about["splits_sha256"] == splits.sha256}

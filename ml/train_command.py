@@ -46,7 +46,7 @@ def _run(options: argparse.Namespace, made_by: str) -> None:
         material = from_data_set(datasets.read(options.dataset), plan.seed, options.validation)
 
     def write(state: State, figures: dict[str, Any]) -> None:
-        save_unet(options.out, state.average, made_by, figures)
+        save_unet(options.out, state.average, made_by, {"data": material.origin} | figures)
 
     state = train(plan, material, options.out, made_by, choose(options.device), write)
     shifts = calibrate(state.average, material.validation) if plan.loss != "plain" else {}

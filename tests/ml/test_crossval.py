@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from ml import bundle, crossval, train
+from ml import bundle, crossval, crossval_fold, train
 from ml.case_table import read_rows
 from ml.datasets import format as data_format
+from ml.networks import build
 from tests.ml.toys import make_stack
 
 SMALL = ["--steps", "2", "--base", "4", "--folds", "2", "--workers", "0", "--hips", "2", "--threads", "1", "--precision", "fp32"]
@@ -57,17 +58,17 @@ def test_the_per_case_table_has_every_hip_once_for_each_network_and_label(done):
 def test_the_rows_agree_with_the_weights_that_were_kept(done):
     """A fold's safetensors outline its test hips as its table says."""
     folder = done[0] / "out" / "unet" / "fold_1"
-    network = crossval.read_network(folder)
+    network = crossval_fold.read_network(folder)
     row = next(row for row in read_rows(folder / "cases.csv") if row.label == "femur")
     case = next(case for case in data_format.read(done[0] / "data").cases if case.id == row.case)
-    logits, truth = crossval.assess.hip_logits(network, case.load(), torch.device("cpu"))
+    logits, truth = crossval_fold.assess.hip_logits(network, case.load(), torch.device("cpu"))
     job = next(
         crossval._jobs(
             crossval._parser().parse_args(done[1]), data_format.read(done[0] / "data"),
             crossval.folds.freeze(data_format.read(done[0] / "data"), done[0] / "out", 2, 1), 1, "",
         )
     )  # fmt: skip
-    again = next(found for found, _ in crossval.measure(job, case, logits, truth, case.labels) if found.label == "femur")
+    again = next(found for found, _ in crossval_fold.measure(job, case, logits, truth, case.labels) if found.label == "femur")
     assert again.predicted_ml == pytest.approx(row.predicted_ml, rel=1e-3)
 
 
@@ -77,7 +78,7 @@ def test_the_tables_are_there_as_json_csv_and_markdown(done):
     assert result["is_complete"]
     assert [network["network"] for network in result["networks"]] == ["unet", "unet3d"]
     assert result["networks"][0]["n_parameters"] == sum(
-        p.numel() for p in crossval.read_network(out / "unet/fold_1").parameters()
+        p.numel() for p in crossval_fold.read_network(out / "unet/fold_1").parameters()
     )
     rows = [row for row in read(out / "cases.csv") if row["network"] == "unet" and row["label"] == "lesion"]
     overall = result["overall"][0]["lesion"]
@@ -103,14 +104,50 @@ def test_table_2_goes_into_a_page(done, tmp_path):
 
 def test_nothing_is_trained_again_and_a_network_can_be_added(done, monkeypatch):
     trained = []
-    real = crossval.train
-    monkeypatch.setattr(crossval, "train", lambda plan, *rest: trained.append(plan.network) or real(plan, *rest))
+    real = crossval_fold.train
+    monkeypatch.setattr(crossval_fold, "train", lambda plan, *rest: trained.append(plan.network) or real(plan, *rest))
     assert crossval.command(done[1]) == 0
     assert trained == []
     assert crossval.command([*done[1], "--networks", "attention_unet"]) == 0
     assert trained == ["attention_unet", "attention_unet"]
     result = json.loads((done[0] / "out" / "result.json").read_text())
     assert [network["network"] for network in result["networks"]] == ["unet", "attention_unet", "unet3d"]
+
+
+def test_a_network_that_starts_from_a_bundle_is_a_row_of_its_own(done, tmp_path):
+    start = tmp_path / "start"
+    bundle.save_unet(start, build("unet", base=4), "test", {})
+    arguments = [*done[1], "--networks", "unet", "--start", str(start), "--learning-rate", "1e-9"]
+    assert crossval.command(arguments) == 0
+    folder = done[0] / "out" / "unet_started" / "fold_1"
+    about = json.loads((folder / "fold.json").read_text())
+    assert about["start"] == {"name": "unet", "version": "1", "sha256": bundle.bundle_hash(bundle.describe(start))}
+    begun = bundle.load_unet(start, bundle.describe(start)).state_dict()
+    ended = crossval_fold.read_network(folder).state_dict()
+    assert all(torch.allclose(ended[name], value, atol=1e-6) for name, value in begun.items() if name.endswith("weight") and value.ndim > 1)
+    result = json.loads((done[0] / "out" / "result.json").read_text())
+    names = {row["network"]: row["name"] for row in result["overall"]}
+    assert names["unet_started"] == "U-Net, started from a bundle"
+    assert names["unet"] == "U-Net"
+    assert {row.network for row in read_rows(folder / "cases.csv")} == {"unet_started"}
+
+
+def test_another_start_in_the_same_folder_is_refused(done, tmp_path, capsys):
+    bundle.save_unet(tmp_path, build("unet", base=4), "test", {})
+    arguments = [*done[1], "--networks", "unet", "--learning-rate", "1e-9", "--start", str(tmp_path)]
+    assert crossval.command([*arguments, "--folds", "2"]) == 2
+    assert "other starts" in capsys.readouterr().err
+
+
+def test_a_start_that_learnt_from_these_patients_is_refused(done, capsys):
+    start = done[0] / "out" / "unet" / "fold_1" / "bundle"
+    assert crossval.command([*done[1], "--networks", "unet", "--start", str(start)]) == 2
+    assert "this very data set" in capsys.readouterr().err
+
+
+def test_a_start_that_is_no_bundle_is_refused(done, tmp_path, capsys):
+    assert crossval.command([*done[1], "--networks", "unet", "--start", str(tmp_path)]) == 2
+    assert "is no bundle" in capsys.readouterr().err
 
 
 def test_each_fold_is_a_bundle(done):
@@ -160,7 +197,7 @@ def test_a_run_that_was_killed_goes_on_inside_its_fold(tmp_path, monkeypatch):
     notes = json.loads((tmp_path / "out" / "unet" / "fold_2" / train.MANIFEST).read_text())
     assert notes["resumed_at_step"] == 5
     for name in ("fold_1", "fold_2"):
-        weights = [(tmp_path / which / "unet" / name / crossval.WEIGHTS).read_bytes() for which in ("out", "whole")]
+        weights = [(tmp_path / which / "unet" / name / crossval_fold.WEIGHTS).read_bytes() for which in ("out", "whole")]
         assert weights[0] == weights[1]
 
 

@@ -236,7 +236,11 @@ def test_a_stack_may_have_any_number_of_slices(n_slices):
 
 
 def test_a_slice_of_a_stack_sees_its_neighbours():
+    """Once it has learnt to: it begins within its slices."""
     network = spoilt(tiny("unet3d"))
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv3d):
+            nn.init.kaiming_normal_(layer.weight)
     stack = torch.randn(1, 1, 8, 32, 32)
     other = stack.clone()
     other[:, :, 3] += 1
@@ -317,12 +321,29 @@ def test_convolutions_of_stacks_are_pytorchs(depth, step):
         torch.testing.assert_close(*outputs)
         for output in outputs:
             output.square().sum().backward()
-        torch.testing.assert_close(ours.weight.grad, theirs.weight.grad)
+        torch.testing.assert_close(ours.weight.grad, theirs.weight.grad, rtol=1e-4, atol=1e-3)
 
 
-def test_convolutions_across_slices_stay_in_full_precision_on_a_cpu():
-    """PyTorch 2.13 leaves parts of their weight gradient unwritten in bfloat16."""
-    layer = unet3d.Convolution3D(3, 2, (3, 3, 3), padding=1)
-    with torch.autocast("cpu", torch.bfloat16):
-        assert layer(torch.randn(1, 3, 4, 8, 8).bfloat16()).dtype == torch.float32
-        assert unet3d.Convolution3D(3, 2, (1, 3, 3))(torch.randn(1, 3, 4, 8, 8)).dtype == torch.bfloat16
+def test_gradients_across_slices_are_right_in_bfloat16():
+    """PyTorch 2.13 leaves parts of the weight gradient of 3D convolutions unwritten in bfloat16 on a CPU."""
+    torch.manual_seed(0)
+    layer = unet3d.Convolution3D(32, 32, (3, 3, 3), padding=1)
+    images, wanted = torch.randn(2, 32, 4, 24, 32), torch.randn(2, 32, 4, 24, 32)
+    gradients = []
+    for is_short in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=is_short):
+            found = layer(images)
+        assert found.dtype == (torch.bfloat16 if is_short else torch.float32)
+        gradients.append(torch.autograd.grad((found.float() * wanted).sum(), layer.weight)[0])
+    torch.testing.assert_close(*gradients, rtol=0.02, atol=0.01 * gradients[0].abs().max().item())
+
+
+def test_a_3d_unet_begins_within_its_slices():
+    """Short stacks never reach the outer planes of the deepest kernels: what they never teach must not be random."""
+    network = build("unet3d", base=4).eval()
+    images = torch.randn(1, 1, 8, 32, 32)
+    changed = images.clone()
+    changed[:, :, 4:] += 1  # slices are pooled by 4: the first four lie in one pool, the others in the next
+    with torch.no_grad():
+        assert torch.equal(network(images)[:, :, :4], network(changed)[:, :, :4])
+        assert not torch.equal(network(images)[:, :, 4:], network(changed)[:, :, 4:])
