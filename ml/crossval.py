@@ -35,7 +35,7 @@ from ml.folds import SplitError, Splits
 from ml.losses import LOSSES
 from ml.networks import NETWORKS
 from ml.precision import PRECISIONS
-from ml.train import Plan, TrainingError
+from ml.train import Plan, TrainingError, batch_shape
 from ml.train_command import add_window
 
 LOCK = ".lock"
@@ -122,7 +122,7 @@ def _jobs(options: argparse.Namespace, data: DataSet, splits: Splits, n_parallel
     start = _start(options.start, data) if options.start else {}
     for number, fold in enumerate(splits.folds, 1):
         for network in dict.fromkeys(options.networks):
-            takes_stack = NETWORKS[network].takes_stack
+            n_hips, n_slices = batch_shape(network, options.hips, options.slices, (6, 2))
             plan = Plan(
                 network=network,
                 base=options.base,
@@ -132,8 +132,8 @@ def _jobs(options: argparse.Namespace, data: DataSet, splits: Splits, n_parallel
                 learning_rate=options.learning_rate,
                 warm_up=options.warm_up,
                 loss=options.loss,
-                n_hips=options.hips or (4 if takes_stack else 6),
-                n_slices=options.slices or (4 if takes_stack else 2),
+                n_hips=n_hips,
+                n_slices=n_slices,
                 augmentation=options.augmentation,
                 rows=options.window[0],
                 columns=options.window[1],

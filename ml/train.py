@@ -23,11 +23,12 @@ from ml.device import CPU
 from ml.labels import LABELS
 from ml.losses import criterion, segmentation_loss
 from ml.metrics import LESION
-from ml.networks import Network, build
+from ml.networks import NETWORKS, Network, build
 from ml.networks.widen import widen
 from ml.whole import whole
 
 WARM_UP_STEPS = 150
+STACK_BATCH = (4, 4)  # hips, and slices of each, for networks that take whole stacks
 EMA_DECAY = 0.998
 GRADIENT_NORM = 5.0
 EXTRA_WEIGHT = 0.3
@@ -181,6 +182,12 @@ def train(
     manifest.write_json(out / MANIFEST, notes | ended | {"is_stopped_early": progress(state, plan) < 1})
     draw_curves(out)
     return state
+
+
+def batch_shape(network: str, n_hips: int | None, n_slices: int | None, usual: tuple[int, int]) -> tuple[int, int]:
+    """Hips, and slices of each, of a batch: what is asked for, or what is `usual`, or what networks of stacks need."""
+    hips, slices = STACK_BATCH if NETWORKS[network].takes_stack else usual
+    return n_hips or hips, n_slices or slices
 
 
 def progress(state: State, plan: Plan) -> float:

@@ -15,7 +15,7 @@ from ml.datasets import DataSetError
 from ml.device import DeviceError, choose
 from ml.losses import LOSSES
 from ml.networks import NETWORKS
-from ml.train import WARM_UP_STEPS, Material, Plan, State, TrainingError, calibrate, figures_of, train
+from ml.train import WARM_UP_STEPS, Material, Plan, State, TrainingError, batch_shape, calibrate, figures_of, train
 
 DATA_FOLDER = Path("var/ml")
 VALIDATION_SEEDS = range(10_000, 10_012)
@@ -55,7 +55,7 @@ def _run(options: argparse.Namespace, made_by: str) -> None:
 
 def _plan(options: argparse.Namespace) -> Plan:
     is_default_recipe = options.phantoms is not None
-    takes_stack = NETWORKS[options.network].takes_stack
+    n_hips, n_slices = batch_shape(options.network, options.hips, options.slices, (6, 3))
     return Plan(
         network=options.network,
         base=options.base,
@@ -66,8 +66,8 @@ def _plan(options: argparse.Namespace) -> Plan:
         warm_up=options.warm_up,
         loss=options.loss or ("regional" if is_default_recipe else "plain"),
         has_extra=is_default_recipe,
-        n_hips=options.hips or (4 if takes_stack else 6),
-        n_slices=options.slices or (4 if takes_stack else 3),
+        n_hips=n_hips,
+        n_slices=n_slices,
         augmentation=options.augmentation,
         rows=options.window[0],
         columns=options.window[1],

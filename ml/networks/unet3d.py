@@ -12,7 +12,7 @@ class UNet3D(Network):
     """Encoder and decoder over (slice, row, column).
 
     Slices are 3 to 5 mm thick and pixels 0.8 mm wide. The first levels therefore work within the slice (kernels 1 × 3 × 3,
-    pooling 1 × 2 × 2), until a pixel is about as wide as a slice is thick; the levels below work in all three directions.
+    pooling 1 × 2 × 2), until a pixel is wider than a slice is thick; the levels below work in all three directions.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class UNet3D(Network):
     takes_stack = True
     memory_format = torch.channels_last_3d
 
-    def __init__(self, base: int = 16, levels: int = 4, flat_levels: int = 2) -> None:
+    def __init__(self, base: int = 16, levels: int = 4, flat_levels: int = 3) -> None:
         super().__init__()
         self.settings = {"base": base, "levels": levels, "flat_levels": flat_levels}
         self.n_features, self.multiple = base, 2**levels

@@ -343,7 +343,7 @@ def test_a_3d_unet_begins_within_its_slices():
     network = build("unet3d", base=4).eval()
     images = torch.randn(1, 1, 8, 32, 32)
     changed = images.clone()
-    changed[:, :, 4:] += 1  # slices are pooled by 4: the first four lie in one pool, the others in the next
+    changed[:, :, 4:] += 1  # slices are pooled in twos: none lies in a pool with the other half
     with torch.no_grad():
         assert torch.equal(network(images)[:, :, :4], network(changed)[:, :, :4])
         assert not torch.equal(network(images)[:, :, 4:], network(changed)[:, :, 4:])
