@@ -11,12 +11,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ml.contrast import brightness, recontrast
+from ml.contrast import add_oedema, brightness, recontrast
 from ml.crops import CROP_COLUMNS, CROP_ROWS, CROP_SPACING_MM
-from ml.labels import BITS
+from ml.labels import BITS, LABELS
+from ml.phantom.anatomy import Tissue
 from ml.random_fields import gains, smooth_field, uniform
 
 NORMALISE_STRIDE = 3
+FEMUR, BME, SYNOVITIS = (LABELS.index(label) for label in ("femur", "bme", "synovitis"))
 
 
 @dataclass(frozen=True)
@@ -68,9 +70,14 @@ def augment(
     image, inside, targets = moved[:, :1], moved[:, 1:2] > 0.5, (moved[:, 2:] > 0.5).float()
     ids = _sample(tissues[:, None].float(), grid, "nearest")[:, 0].long()
     if settings.retune and (has_tissues is None or has_tissues.any()):
-        other = recontrast(image[:, 0], ids, n_slices, rng)[:, None]
         is_known = torch.ones(n_hips, dtype=torch.bool) if has_tissues is None else has_tissues
+        has_hip = is_known & (targets[:, FEMUR].reshape(n_hips, -1).amax(1) > 0)
+        lit, ids_there = add_oedema(image[:, 0], ids, has_hip, n_slices, rng)
+        is_new = (ids_there == Tissue.BME) & (ids != Tissue.BME) & (targets[:, SYNOVITIS] == 0)
+        targets[:, BME] = torch.maximum(targets[:, BME], is_new.float())
+        other = recontrast(lit, ids_there, n_slices, rng)[:, None]
         image = torch.where(is_known.repeat_interleave(n_slices)[:, None, None, None], other, image)
+        ids = ids_there
     image = _acquire(image, n_hips, rng, settings)
     keep = inside & _window(n_hips, n_slices, rng)
     image, targets = image * keep, targets * keep

@@ -17,6 +17,9 @@ REPAINTED_SHARE = 0.2  # hips that are painted anew from the tissue map, wholly 
 SPOTTED_SHARE = 0.3  # hips with bright spots in muscle or fat
 TEXTURED_SHARE = 0.5
 MOTTLED_SHARE = 0.5
+OEDEMATOUS_SHARE = 0.35  # hips that get further oedema, anywhere in their marrow
+OEDEMA_KNOTS = ((6, 8), (9, 11), (15, 19))  # of the fields whose peaks it is: large, middle, small
+FAINTEST_OEDEMA = 0.45  # above marrow, as a share of it
 MOST_MOTTLE = 0.8  # brightness of an island of red marrow above fatty marrow, as a share of it
 MOTTLE_OF_OEDEMA = 0.6  # as a share of what the hip's oedema is above marrow
 DARK = (Tissue.AIR, Tissue.CORTEX, Tissue.GAS, Tissue.TENDON)
@@ -60,6 +63,38 @@ def recontrast(images: Tensor, tissues: Tensor, n_slices: int, rng: torch.Genera
     images = images + _spots(tissues, n_hips, rng) * bright
     images = images * _mottle(images, tissues, n_hips, rng) * _texture(images, n_hips, rng)
     return images.masked_fill(outside, 0.0)
+
+
+def add_oedema(images: Tensor, tissues: Tensor, has_hip: Tensor, n_slices: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Further oedema for a share of the hips, of any place in the marrow, size, edge and brightness.
+
+    A phantom's own lesions are few, and those of one hip are alike. Patients have them in the trochanter or far up in the
+    ilium too, a faint one beside a bright one.
+
+    Parameters
+    ----------
+    images : float32, shape (B, H, W), not negative
+    tissues : int64, shape (B, H, W), ids of `Tissue`
+    has_hip : bool, shape (hip,); the others stay as they are
+    n_slices : slices of one hip that lie beside each other
+
+    Returns
+    -------
+    The images, and the tissues with BME where it was put
+    """
+    n_hips = len(images) // n_slices
+    is_marrow = tissues == Tissue.MARROW
+    marrow = (images * is_marrow).reshape(n_hips, -1).sum(1) / is_marrow.reshape(n_hips, -1).sum(1).clamp(min=1)
+    height = brightness(images, n_hips) * (0.15 + 0.5 * torch.rand(n_hips, generator=rng))
+    height = torch.maximum(height, FAINTEST_OEDEMA * marrow) * _chosen(n_hips, OEDEMATOUS_SHARE, rng) * has_hip
+    least, edge = 1.2 + torch.rand(n_hips, generator=rng), 0.1 + 0.5 * torch.rand(n_hips, generator=rng)
+    height, least, edge = (value.repeat_interleave(n_slices)[:, None, None] for value in (height, least, edge))
+    knots = OEDEMA_KNOTS[int(torch.randint(len(OEDEMA_KNOTS), (1,), generator=rng))]
+    shape = (len(images), 1, *images.shape[1:])
+    field, patches = smooth_field(shape, knots, rng)[:, 0], smooth_field(shape, (21, 26), rng)[:, 0]
+    share = ((field - least) / edge + 0.5).clamp(0, 1) * _soften(is_marrow.float())
+    changed = images + share * height * (1 + 0.2 * patches).clamp(min=0.6)
+    return changed, torch.where((share > 0.5) & (height > 0) & is_marrow, int(Tissue.BME), tissues)
 
 
 def brightness(images: Tensor, n_hips: int) -> Tensor:

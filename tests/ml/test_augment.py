@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from ml import augment
-from ml.contrast import recontrast
+from ml.contrast import FAINTEST_OEDEMA, add_oedema, recontrast
 from ml.dataset import draw, draw_shares
 from ml.labels import LABELS
 from ml.phantom.anatomy import Tissue
@@ -61,6 +61,28 @@ def test_other_contrast_leaves_oedema_brighter_than_marrow_and_the_outside_black
         part, ids = changed[start : start + len(stack.images)], tissues[: len(stack.images)]
         assert part[ids == Tissue.BME].mean() > 1.2 * part[ids == Tissue.MARROW].mean()
     assert (changed - images).abs().max() > 0.1
+
+
+def test_further_oedema_lies_in_the_marrow_of_hips_and_stands_out():
+    stack = STACKS[0]
+    n_slices = len(stack.images)
+    images = torch.from_numpy(stack.images.astype(np.float32)).repeat(12, 1, 1)
+    tissues = torch.from_numpy(stack.tissues).long().repeat(12, 1, 1)
+    has_hip = torch.arange(12) % 3 > 0
+    changed, there = add_oedema(images, tissues, has_hip, n_slices, torch.Generator().manual_seed(1))
+    is_new = there != tissues
+    assert (tissues[is_new] == Tissue.MARROW).all()
+    assert (there[is_new] == Tissue.BME).all()
+    n_new = is_new.reshape(12, -1).sum(1)
+    assert not n_new[~has_hip].any()
+    assert 1 <= (n_new > 0).sum() < has_hip.sum()
+    assert torch.equal(changed[~has_hip.repeat_interleave(n_slices)], images[~has_hip.repeat_interleave(n_slices)])
+    for hip in (n_new > 0).nonzero()[:, 0].tolist():
+        part = slice(hip * n_slices, (hip + 1) * n_slices)
+        marrow = images[part][tissues[part] == Tissue.MARROW].mean()
+        lit = (changed - images)[part][is_new[part]]
+        assert lit.min() > 0
+        assert lit.mean() > 0.5 * FAINTEST_OEDEMA * marrow  # half of it at the edge
 
 
 def test_without_random_change_the_middle_of_the_canvas_comes_out():

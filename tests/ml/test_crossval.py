@@ -124,7 +124,11 @@ def test_a_network_that_starts_from_a_bundle_is_a_row_of_its_own(done, tmp_path)
     assert about["start"] == {"name": "unet", "version": "1", "sha256": bundle.bundle_hash(bundle.describe(start))}
     begun = bundle.load_unet(start, bundle.describe(start)).state_dict()
     ended = crossval_fold.read_network(folder).state_dict()
-    assert all(torch.allclose(ended[name], value, atol=1e-6) for name, value in begun.items() if name.endswith("weight") and value.ndim > 1)
+    assert all(
+        torch.allclose(ended[name], value, atol=1e-6)
+        for name, value in begun.items()
+        if name.endswith("weight") and value.ndim > 1
+    )
     result = json.loads((done[0] / "out" / "result.json").read_text())
     names = {row["network"]: row["name"] for row in result["overall"]}
     assert names["unet_started"] == "U-Net, started from a bundle"
