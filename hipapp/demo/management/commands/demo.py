@@ -17,7 +17,7 @@ from hipapp.demo.people import api_token, make_people, sign_ins
 from hipapp.demo.processes import HOST, PORT, Workers, end_on_sigterm, log_path, port_is_free, serve
 from hipapp.imaging.services.cross_validations import import_cross_validation
 
-COMPARISON = settings.BASE_DIR / "docs" / "cross-validation"
+COMPARISONS = [settings.BASE_DIR / "docs" / name for name in ("cross-validation", "cross-validation-2")]
 
 
 class Command(BaseCommand):
@@ -36,7 +36,8 @@ class Command(BaseCommand):
         end_on_sigterm()
         call_command("migrate", verbosity=0, interactive=False)
         centre = make_people()
-        import_cross_validation(COMPARISON, takes_incomplete=True)
+        for comparison in COMPARISONS:
+            import_cross_validation(comparison, takes_incomplete=True)
         with Workers() as workers:
             n_failed = self.build(centre, draw_cohort(patients, with_mri), workers)
             if not no_serve:
