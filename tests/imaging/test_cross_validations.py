@@ -7,6 +7,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.urls import reverse
 
+from hipapp.demo.management.commands.demo import COMPARISONS
 from hipapp.imaging.models import CrossValidation
 from tests.builders.cross_validation import make_cross_validation, make_result, write_result
 from tests.builders.rows import make_centre, make_user
@@ -53,6 +54,17 @@ def test_a_folder_without_a_result_or_with_rubbish_is_refused(tmp_path):
     (tmp_path / "result.json").write_text("[1]")
     with pytest.raises(CommandError, match="can't be read"):
         call_command("import_crossval", str(tmp_path))
+
+
+def test_the_results_that_the_demo_shows_are_complete(coordinator):
+    for folder in COMPARISONS:
+        call_command("import_crossval", str(folder))
+    page = coordinator.get(reverse("imaging:cross-validations")).content.decode()
+    assert page.count("/models/comparisons/") >= len(COMPARISONS)
+    newest = CrossValidation.objects.order_by("-pk").first()
+    detail = coordinator.get(reverse("imaging:cross-validation", args=[newest.pk])).content.decode()
+    assert "U-Net, started from a bundle" in detail
+    assert "3D U-Net" in detail
 
 
 def test_an_unfinished_result_is_marked(coordinator, tmp_path):
