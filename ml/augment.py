@@ -13,12 +13,11 @@ from torch.nn import functional
 
 from ml.contrast import add_oedema, brightness, recontrast
 from ml.crops import CROP_COLUMNS, CROP_ROWS, CROP_SPACING_MM
-from ml.labels import BITS, LABELS
+from ml.labels import BITS, BME_PLANE, FEMUR_PLANE, SYNOVITIS_PLANE
 from ml.phantom.anatomy import Tissue
 from ml.random_fields import gains, smooth_field, uniform
 
 NORMALISE_STRIDE = 3
-FEMUR, BME, SYNOVITIS = (LABELS.index(label) for label in ("femur", "bme", "synovitis"))
 
 
 @dataclass(frozen=True)
@@ -71,10 +70,10 @@ def augment(
     ids = _sample(tissues[:, None].float(), grid, "nearest")[:, 0].long()
     if settings.retune and (has_tissues is None or has_tissues.any()):
         is_known = torch.ones(n_hips, dtype=torch.bool) if has_tissues is None else has_tissues
-        has_hip = is_known & (targets[:, FEMUR].reshape(n_hips, -1).amax(1) > 0)
+        has_hip = is_known & (targets[:, FEMUR_PLANE].reshape(n_hips, -1).amax(1) > 0)
         lit, ids_there = add_oedema(image[:, 0], ids, has_hip, n_slices, rng)
-        is_new = (ids_there == Tissue.BME) & (ids != Tissue.BME) & (targets[:, SYNOVITIS] == 0)
-        targets[:, BME] = torch.maximum(targets[:, BME], is_new.float())
+        is_new = (ids_there == Tissue.BME) & (ids != Tissue.BME) & (targets[:, SYNOVITIS_PLANE] == 0)
+        targets[:, BME_PLANE] = torch.maximum(targets[:, BME_PLANE], is_new.float())
         other = recontrast(lit, ids_there, n_slices, rng)[:, None]
         image = torch.where(is_known.repeat_interleave(n_slices)[:, None, None, None], other, image)
         ids = ids_there

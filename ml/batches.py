@@ -14,7 +14,7 @@ from ml import augment
 from ml.crops import CROP_COLUMNS, CROP_ROWS
 from ml.dataset import Stack, draw, draw_shares
 from ml.datasets import Case
-from ml.labels import LABELS
+from ml.labels import FEMUR_PLANE, LABELS
 from ml.phantom.anatomy import Tissue
 
 # Tissues outside the femur that may be learnt beside the labels and left behind: pelvic oedema lies in the pelvis, and
@@ -115,7 +115,7 @@ class Batches(Dataset[Batch]):
         noise = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
         known = self.has_tissues[hips]
         images, targets, ids = augment.augment(slices, masks, tissues, self.n_slices, noise, self.settings, known)
-        is_outside_femur = targets[:, LABELS.index("femur")] == 0
+        is_outside_femur = targets[:, FEMUR_PLANE] == 0
         extra = [torch.isin(ids, torch.tensor(group)) & is_outside_femur for group in EXTRA.values()]
         annotated = self.annotated[hips].repeat_interleave(self.n_slices, dim=0)
         planes = [images, targets, torch.stack(extra, dim=1).float()]

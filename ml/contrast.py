@@ -84,7 +84,7 @@ def add_oedema(images: Tensor, tissues: Tensor, has_hip: Tensor, n_slices: int, 
     """
     n_hips = len(images) // n_slices
     is_marrow = tissues == Tissue.MARROW
-    marrow = (images * is_marrow).reshape(n_hips, -1).sum(1) / is_marrow.reshape(n_hips, -1).sum(1).clamp(min=1)
+    marrow = _level(images, is_marrow, n_hips)
     height = brightness(images, n_hips) * (0.15 + 0.5 * torch.rand(n_hips, generator=rng))
     height = torch.maximum(height, FAINTEST_OEDEMA * marrow) * _chosen(n_hips, OEDEMATOUS_SHARE, rng) * has_hip
     least, edge = 1.2 + torch.rand(n_hips, generator=rng), 0.1 + 0.5 * torch.rand(n_hips, generator=rng)
@@ -100,6 +100,11 @@ def add_oedema(images: Tensor, tissues: Tensor, has_hip: Tensor, n_slices: int, 
 def brightness(images: Tensor, n_hips: int) -> Tensor:
     """About the 99th percentile of each hip's slices, shape (hip,), positive."""
     return images.reshape(n_hips, -1)[:, ::37].quantile(0.99, dim=1).clamp(min=1e-3)
+
+
+def _level(images: Tensor, where: Tensor, n_hips: int) -> Tensor:
+    """Mean of each hip's slices where `where` is true, shape (hip,); 0 where it is nowhere."""
+    return (images * where).reshape(n_hips, -1).sum(1) / where.reshape(n_hips, -1).sum(1).clamp(min=1)
 
 
 def _chosen(n_hips: int, share: float, rng: torch.Generator) -> Tensor:
@@ -148,19 +153,16 @@ def _spots(tissues: Tensor, n_hips: int, rng: torch.Generator) -> Tensor:
 
 def _mottle(images: Tensor, tissues: Tensor, n_hips: int, rng: torch.Generator) -> Tensor:
     """Factors of 1 and more: islands of red marrow in fatty marrow, always fainter than the hip's own oedema."""
-    is_marrow, is_bme = ((tissues == tissue).float() for tissue in (Tissue.MARROW, Tissue.BME))
-    levels = []
-    for where in (is_marrow, is_bme):
-        total = (images * where).reshape(n_hips, -1).sum(1)
-        levels.append(total / where.reshape(n_hips, -1).sum(1).clamp(min=1))
-    room = (levels[1] / levels[0].clamp(min=1e-4) - 1).clamp(min=0)
-    room = torch.where(levels[1] > 0, room * MOTTLE_OF_OEDEMA, torch.tensor(MOST_MOTTLE)).clamp(max=MOST_MOTTLE)
+    is_marrow = tissues == Tissue.MARROW
+    marrow, bme = _level(images, is_marrow, n_hips), _level(images, tissues == Tissue.BME, n_hips)
+    room = (bme / marrow.clamp(min=1e-4) - 1).clamp(min=0)
+    room = torch.where(bme > 0, room * MOTTLE_OF_OEDEMA, torch.tensor(MOST_MOTTLE)).clamp(max=MOST_MOTTLE)
     depth = room * torch.rand(n_hips, generator=rng) * _chosen(n_hips, MOTTLED_SHARE, rng)
     depth = depth.repeat_interleave(len(images) // n_hips)[:, None, None]
     shape = (len(images), 1, *images.shape[1:])
     fine, coarse = (smooth_field(shape, knots, rng)[:, 0] for knots in ((19, 24), (11, 14)))
     islands = (0.7 * (fine + coarse)).clamp(0, 1.2)
-    return 1 + depth * islands * _soften(is_marrow)
+    return 1 + depth * islands * _soften(is_marrow.float())
 
 
 def _texture(images: Tensor, n_hips: int, rng: torch.Generator) -> Tensor:

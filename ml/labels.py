@@ -12,6 +12,7 @@ SYNOVITIS = 8
 
 LABELS = ("femur", "femoral_head", "bme", "synovitis")
 BITS = dict(zip(LABELS, (FEMUR, FEMORAL_HEAD, BME, SYNOVITIS), strict=True))
+FEMUR_PLANE, _, BME_PLANE, SYNOVITIS_PLANE = range(len(LABELS))  # places in targets and logits
 
 Mask = npt.NDArray[np.uint8]
 

@@ -10,14 +10,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ml.labels import LABELS
+from ml.labels import BME_PLANE, FEMUR_PLANE, SYNOVITIS_PLANE
 
 DICE_SMOOTHING = 1.0
 BME_WEIGHT = 0.5
 MISSED_WEIGHT = 0.02
 PRESENT_WEIGHT = 0.25
 LESION_WEIGHT = 0.5
-FEMUR, BME, SYNOVITIS = (LABELS.index(label) for label in ("femur", "bme", "synovitis"))
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
 
@@ -117,7 +116,7 @@ def present_dice_loss(logits: Tensor, targets: Tensor, n_slices: int) -> Tensor:
 
 def lesion_dice_loss(logits: Tensor, targets: Tensor, annotated: Tensor | None = None) -> Tensor:
     """Dice loss of the lesion, bme ∪ synovitis: neither word may be wrong, but the outline of both together counts too."""
-    lesions = [BME, SYNOVITIS]
+    lesions = [BME_PLANE, SYNOVITIS_PLANE]
     guess, true = logits[:, lesions].float(), targets[:, lesions].float()
     if annotated is not None:
         is_known = _spread(annotated[:, lesions], guess)
@@ -140,10 +139,10 @@ def small_lesions(logits: Tensor, targets: Tensor, annotated: Tensor | None, n_s
 
 def regional(logits: Tensor, targets: Tensor, annotated: Tensor | None, n_slices: int) -> Tensor:
     """Of the default bundle: BME in the femur and in the pelvis weigh alike, missing it is dear, small lesions count."""
-    femur = targets[:, FEMUR]
+    femur = targets[:, FEMUR_PLANE]
     loss = segmentation_loss(logits, targets, annotated)
-    loss = loss + BME_WEIGHT * regional_dice_loss(logits[:, BME], targets[:, BME], femur)
-    loss = loss + MISSED_WEIGHT * missed_loss(logits[:, BME], targets[:, BME], femur)
+    loss = loss + BME_WEIGHT * regional_dice_loss(logits[:, BME_PLANE], targets[:, BME_PLANE], femur)
+    loss = loss + MISSED_WEIGHT * missed_loss(logits[:, BME_PLANE], targets[:, BME_PLANE], femur)
     return loss + _present(logits, targets, n_slices)
 
 
@@ -163,7 +162,7 @@ def criterion(name: str, annotated: Tensor | None = None, n_slices: int = 1) -> 
 
 
 def _present(logits: Tensor, targets: Tensor, n_slices: int) -> Tensor:
-    losses = (present_dice_loss(logits[:, label], targets[:, label], n_slices) for label in (BME, SYNOVITIS))
+    losses = (present_dice_loss(logits[:, label], targets[:, label], n_slices) for label in (BME_PLANE, SYNOVITIS_PLANE))
     return PRESENT_WEIGHT * sum(losses, start=torch.zeros((), device=logits.device))
 
 
