@@ -75,15 +75,17 @@ class UNet3D(Network):
 class Convolution3D(nn.Conv3d):
     """A convolution of a stack, computed in two dimensions: each slice lies in one image with the slices that its kernel reaches.
 
-    The same sums as those of `nn.Conv3d`. On a CPU they are faster, and right in bfloat16, in which PyTorch 2.13 leaves
-    parts of the weight gradient of 3D convolutions unwritten (values of 1e30 or NaN, a different one in each run).
+    Beyond its ends a stack repeats itself, so that the short ones of training look like a part of a long one; within the
+    slices the padding is 0. Otherwise the same sums as those of `nn.Conv3d`. On a CPU they are faster, and right in bfloat16,
+    in which PyTorch 2.13 leaves parts of the weight gradient of 3D convolutions unwritten (values of 1e30 or NaN, a different
+    one in each run).
     """
 
     def forward(self, planes: Tensor) -> Tensor:
         """(hip, C, slice, H, W) → (hip, C', slice, H, W)"""
         depth, n_slices = self.kernel_size[0], planes.shape[2]
         if depth > 1:
-            padded = functional.pad(planes, (0, 0, 0, 0, depth // 2, depth // 2))
+            padded = functional.pad(planes, (0, 0, 0, 0, depth // 2, depth // 2), mode="replicate")
             planes = torch.cat([padded[:, :, first : first + n_slices] for first in range(depth)], dim=1)
         weight = self.weight.transpose(1, 2).flatten(1, 2)  # (C', depth × C, 3, 3)
         return _stacked(functional.conv2d(_flat(planes), weight, self.bias, padding=self.padding[1:]), len(planes))  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ import pytest
 import safetensors.torch
 import torch
 from torch import nn
+from torch.nn import functional
 
 from ml import augment, bundle
 from ml.labels import LABELS
@@ -307,18 +308,19 @@ def test_what_can_not_be_built_is_refused_in_words(name, wrong, words):
 
 @pytest.mark.parametrize(("depth", "step"), [(1, (1, 2, 2)), (3, (2, 2, 2))])
 def test_convolutions_of_stacks_are_pytorchs(depth, step):
-    """Those within the slices are computed in two dimensions; what comes out, and the gradients, are the same."""
+    """They are computed in two dimensions; output and gradients are the same. Beyond its ends a stack repeats itself."""
     torch.manual_seed(0)
     images = torch.randn(2, 6, 4, 8, 10, dtype=torch.float64).contiguous(memory_format=torch.channels_last_3d)
-    size = {"kernel_size": (depth, 3, 3), "padding": (depth // 2, 1, 1)}
+    repeated = functional.pad(images, (0, 0, 0, 0, depth // 2, depth // 2), mode="replicate")
+    size = (depth, 3, 3)
     pairs = (
-        (unet3d.Convolution3D(6, 5, **size), nn.Conv3d(6, 5, **size)),
-        (unet3d.UpConvolution3D(6, 5, step, stride=step), nn.ConvTranspose3d(6, 5, step, stride=step)),
+        (unet3d.Convolution3D(6, 5, size, padding=(depth // 2, 1, 1)), nn.Conv3d(6, 5, size, padding=(0, 1, 1)), repeated),
+        (unet3d.UpConvolution3D(6, 5, step, stride=step), nn.ConvTranspose3d(6, 5, step, stride=step), images),
     )
-    for ours, theirs in pairs:
+    for ours, theirs, seen in pairs:
         ours.double(), theirs.double()
         theirs.load_state_dict(ours.state_dict())
-        outputs = [layer(images) for layer in (ours, theirs)]
+        outputs = [ours(images), theirs(seen)]
         torch.testing.assert_close(*outputs)
         for output in outputs:
             output.square().sum().backward()
