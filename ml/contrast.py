@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ml.phantom.anatomy import Tissue
-from ml.random_fields import gains, smooth_field, uniform
+from ml.random_fields import gains, stack_fields, uniform
 
 RETUNED_SHARE = 0.65  # hips whose tissues get other brightnesses
 REPAINTED_SHARE = 0.2  # hips that are painted anew from the tissue map, wholly or in part
@@ -90,8 +90,7 @@ def add_oedema(images: Tensor, tissues: Tensor, has_hip: Tensor, n_slices: int, 
     least, edge = 1.2 + torch.rand(n_hips, generator=rng), 0.1 + 0.5 * torch.rand(n_hips, generator=rng)
     height, least, edge = (value.repeat_interleave(n_slices)[:, None, None] for value in (height, least, edge))
     knots = OEDEMA_KNOTS[int(torch.randint(len(OEDEMA_KNOTS), (1,), generator=rng))]
-    shape = (len(images), 1, *images.shape[1:])
-    field, patches = smooth_field(shape, knots, rng)[:, 0], smooth_field(shape, (21, 26), rng)[:, 0]
+    field, patches = (stack_fields(n_hips, n_slices, images.shape[1:], size, rng) for size in (knots, (21, 26)))
     share = ((field - least) / edge + 0.5).clamp(0, 1) * _soften(is_marrow.float())
     changed = images + share * height * (1 + 0.2 * patches).clamp(min=0.6)
     return changed, torch.where((share > 0.5) & (height > 0) & is_marrow, int(Tissue.BME), tissues)
@@ -144,7 +143,7 @@ def _soften(values: Tensor) -> Tensor:
 
 def _spots(tissues: Tensor, n_hips: int, rng: torch.Generator) -> Tensor:
     """Bright vessel- and bursa-like spots in muscle and fat, to be added; as a share of the brightest."""
-    field = smooth_field((len(tissues), 1, *tissues.shape[1:]), (17, 21), rng)[:, 0]
+    field = stack_fields(n_hips, len(tissues) // n_hips, tissues.shape[1:], (17, 21), rng)
     height = torch.rand(n_hips, generator=rng) * _chosen(n_hips, SPOTTED_SHARE, rng)
     spots = (field - 1.5).clamp(0, 0.4) / 0.4 * height.repeat_interleave(len(tissues) // n_hips)[:, None, None]
     is_soft = (tissues == Tissue.MUSCLE) | (tissues == Tissue.FAT)
@@ -159,16 +158,17 @@ def _mottle(images: Tensor, tissues: Tensor, n_hips: int, rng: torch.Generator) 
     room = torch.where(bme > 0, room * MOTTLE_OF_OEDEMA, torch.tensor(MOST_MOTTLE)).clamp(max=MOST_MOTTLE)
     depth = room * torch.rand(n_hips, generator=rng) * _chosen(n_hips, MOTTLED_SHARE, rng)
     depth = depth.repeat_interleave(len(images) // n_hips)[:, None, None]
-    shape = (len(images), 1, *images.shape[1:])
-    fine, coarse = (smooth_field(shape, knots, rng)[:, 0] for knots in ((19, 24), (11, 14)))
+    n_slices = len(images) // n_hips
+    fine, coarse = (stack_fields(n_hips, n_slices, images.shape[1:], knots, rng) for knots in ((19, 24), (11, 14)))
     islands = (0.7 * (fine + coarse)).clamp(0, 1.2)
     return 1 + depth * islands * _soften(is_marrow.float())
 
 
 def _texture(images: Tensor, n_hips: int, rng: torch.Generator) -> Tensor:
     """Factors around 1: patchy marrow and muscle at two scales."""
-    shape = (len(images), 1, *images.shape[1:])
+    n_slices = len(images) // n_hips
     depth = torch.rand(n_hips, generator=rng) * _chosen(n_hips, TEXTURED_SHARE, rng) * 0.1
-    depth = depth.repeat_interleave(len(images) // n_hips)[:, None, None]
-    field = smooth_field(shape, (9, 11), rng)[:, 0] + 0.7 * smooth_field(shape, (32, 40), rng)[:, 0]
+    depth = depth.repeat_interleave(n_slices)[:, None, None]
+    coarse, fine = (stack_fields(n_hips, n_slices, images.shape[1:], knots, rng) for knots in ((9, 11), (32, 40)))
+    field = coarse + 0.7 * fine
     return (1 + depth * field + uniform((len(images), 1, 1), 0.02, rng)).clamp(min=0.3)

@@ -24,6 +24,8 @@ from ml.labels import LABELS
 from ml.losses import criterion, segmentation_loss
 from ml.metrics import LESION
 from ml.networks import NETWORKS, Network, build
+from ml.networks.unet import UNet
+from ml.networks.unet25d import UNet25D
 from ml.networks.widen import widen
 from ml.whole import whole
 
@@ -236,6 +238,8 @@ def _begin(plan: Plan) -> Network:
     network = build(plan.network, base=plan.base)
     if plan.start:
         start = load_unet(Path(plan.start), describe(Path(plan.start)))
+        if type(start) is UNet and plan.network == UNet25D.name:
+            start = UNet25D.around(start)
         if start.name != plan.network:
             raise TrainingError(f"{plan.start} holds a {start.name}, not a {plan.network}; name it with --network")
         try:

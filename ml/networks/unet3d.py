@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ml.labels import LABELS
-from ml.networks.network import RARE_LOGIT, Network
+from ml.networks.network import RARE_LOGIT, Convolution3D, Network, as_slices, as_stacks
 
 
 class UNet3D(Network):
@@ -72,25 +72,6 @@ class UNet3D(Network):
         return features[:, :, :n_slices]
 
 
-class Convolution3D(nn.Conv3d):
-    """A convolution of a stack, computed in two dimensions: each slice lies in one image with the slices that its kernel reaches.
-
-    Beyond its ends a stack repeats itself, so that the short ones of training look like a part of a long one; within the
-    slices the padding is 0. Otherwise the same sums as those of `nn.Conv3d`. On a CPU they are faster, and right in bfloat16,
-    in which PyTorch 2.13 leaves parts of the weight gradient of 3D convolutions unwritten (values of 1e30 or NaN, a different
-    one in each run).
-    """
-
-    def forward(self, planes: Tensor) -> Tensor:
-        """(hip, C, slice, H, W) → (hip, C', slice, H, W)"""
-        depth, n_slices = self.kernel_size[0], planes.shape[2]
-        if depth > 1:
-            padded = functional.pad(planes, (0, 0, 0, 0, depth // 2, depth // 2), mode="replicate")
-            planes = torch.cat([padded[:, :, first : first + n_slices] for first in range(depth)], dim=1)
-        weight = self.weight.transpose(1, 2).flatten(1, 2)  # (C', depth × C, 3, 3)
-        return _stacked(functional.conv2d(_flat(planes), weight, self.bias, padding=self.padding[1:]), len(planes))  # type: ignore[arg-type]
-
-
 class UpConvolution3D(nn.ConvTranspose3d):
     """A transposed convolution of a stack whose kernel is its stride, computed in two dimensions; as `Convolution3D`."""
 
@@ -100,18 +81,8 @@ class UpConvolution3D(nn.ConvTranspose3d):
         weight = self.weight.transpose(1, 2).flatten(1, 2)  # (C, depth × C', 2, 2)
         assert self.bias is not None
         bias = self.bias.repeat(depth)
-        larger = functional.conv_transpose2d(_flat(planes), weight, bias, stride=self.stride[1:])  # type: ignore[arg-type]
-        return _stacked(larger.unflatten(1, (depth, -1)).flatten(0, 1), len(planes))
-
-
-def _flat(planes: Tensor) -> Tensor:
-    """(hip, C, slice, H, W) as (hip × slice, C, H, W); no copy where the channels lie last."""
-    return planes.transpose(1, 2).flatten(0, 1)
-
-
-def _stacked(planes: Tensor, n_hips: int) -> Tensor:
-    """What `_flat` made flat."""
-    return planes.unflatten(0, (n_hips, -1)).transpose(1, 2)
+        larger = functional.conv_transpose2d(as_slices(planes), weight, bias, stride=self.stride[1:])  # type: ignore[arg-type]
+        return as_stacks(larger.unflatten(1, (depth, -1)).flatten(0, 1), len(planes))
 
 
 class DoubleConvolution3D(nn.Sequential):

@@ -22,6 +22,7 @@ TINY = {
     "unetpp": {"base": 4, "levels": 3},
     "attention_unet": {"base": 4, "levels": 3},
     "hrnet": {"base": 4},
+    "unet25d": {"base": 4, "levels": 3},
     "unet3d": {"base": 4, "levels": 3},
 }
 

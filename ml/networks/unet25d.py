@@ -1,0 +1,53 @@
+"""2.5D U-Net: the article's U-Net, which sees each slice between the slices beside it."""
+
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from ml.labels import LABELS
+from ml.networks.network import RARE_LOGIT, Convolution3D, DoubleConvolution, as_slices, as_stacks, with_neighbours
+from ml.networks.unet import UNet
+
+
+class UNet25D(UNet):
+    """A U-Net whose first convolution sees the slices beside too.
+
+    How thick an effusion is, and whether a bright spot goes on, shows across slices. All else works within the slice and costs
+    what a U-Net costs.
+
+    Parameters
+    ----------
+    base, levels : as of `UNet`
+    reach : slices seen on each side; beyond its ends a stack repeats itself
+    """
+
+    name = "unet25d"
+    takes_stack = True
+    memory_format = torch.contiguous_format  # its weights have four dimensions, its images five
+
+    def __init__(self, base: int = 16, levels: int = 4, reach: int = 1) -> None:
+        super().__init__(base, levels)
+        self.settings["reach"] = self.reach = reach
+        self.encoder[0] = DoubleConvolution(2 * reach + 1, base)
+        self.head = Convolution3D(base, len(LABELS), 1)
+        assert self.head.bias is not None
+        nn.init.constant_(self.head.bias, RARE_LOGIT)
+
+    @classmethod
+    @torch.no_grad()
+    def around(cls, unet: UNet) -> Self:
+        """One that says what a U-Net says: it begins with nothing taken from the slices beside."""
+        network = cls(**unet.settings)
+        weights = network.state_dict()
+        for name, value in unet.state_dict().items():
+            if name == "encoder.0.0.weight":
+                weights[name].zero_()[:, network.reach] = value[:, 0]
+            else:
+                weights[name].copy_(value.reshape(weights[name].shape))
+        return network
+
+    def features(self, images: Tensor) -> Tensor:
+        """What the segmentation head sees, shape (hip, base, slice, H, W)."""
+        slices = as_slices(with_neighbours(images, self.reach)).contiguous(memory_format=torch.channels_last)
+        return as_stacks(super().features(slices), len(images))
