@@ -6,8 +6,8 @@ from ml.networks.attention_unet import AttentionUNet
 from ml.networks.hrnet import HRNet
 from ml.networks.network import Network
 from ml.networks.unet import UNet
-from ml.networks.unet25d import UNet25D
 from ml.networks.unet3d import UNet3D
+from ml.networks.unet25d import UNet25D
 from ml.networks.unet_pointrend import UNetPointRend
 from ml.networks.unetpp import UNetPlusPlus
 
