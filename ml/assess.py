@@ -64,14 +64,14 @@ def measured_probabilities(probabilities: npt.NDArray[Any], annotated: Sequence[
 
 
 def mean_dice(
-    network: Network, examples: Sequence[Example], device: torch.device, chosen: str = "fp32", shift: float = 0.0
+    network: Network, examples: Sequence[Example], device: torch.device, chosen: str = "fp32"
 ) -> dict[str, float | None]:
-    """Dice of each label and of the lesion per hip, mean over the hips whose truth is not empty; logits plus `shift`."""
+    """Dice of each label and of the lesion per hip, mean over the hips whose truth is not empty."""
 
     def compared() -> Iterator[tuple[Planes, Planes, Sequence[str]]]:
         network.eval()
         for example in examples:
             logits, truth = hip_logits(network, example.stack, device, chosen)
-            yield logits + shift > 0, truth, example.labels
+            yield logits > 0, truth, example.labels
 
     return stack_dice(compared())

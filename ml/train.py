@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from ml import assess, dataset, manifest, precision
+from ml import assess, manifest, precision
 from ml.batches import EXTRA, Batch, Batches, Example
 from ml.bundle import describe, load_unet
 from ml.crops import CROP_COLUMNS, CROP_ROWS
@@ -38,7 +38,6 @@ CHECKPOINT, MANIFEST = "checkpoint.pt", "run.json"
 CHECKPOINT_EVERY = 100  # steps
 READ_EVERY = 20  # steps between two looks at the loss on a GPU, each of which waits for it
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
-CALIBRATION_SHIFTS = (-2.5, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5)
 
 
 class TrainingError(RuntimeError):
@@ -346,19 +345,6 @@ def _score(figures: dict[str, float | None]) -> float:
 def validate(state: State, examples: Sequence[Example]) -> dict[str, float | None]:
     """Dice of each label per hip on the crop's grid, mean over the hips whose truth is not empty."""
     return assess.mean_dice(state.average, examples, state.device, state.precision)
-
-
-def calibrate(network: Network, examples: Sequence[Example]) -> dict[str, float]:
-    """Shift the lesions' logits so that the cut at 0.5 gives the best mean Dice on validation patients; the shifts.
-
-    A loss that makes a missed lesion dearer than a false one leaves the probabilities of lesions too high.
-    """
-    hips = [example for example in examples if len(example.stack.images) > dataset.N_STRAY_SLICES]
-    device = next(network.parameters()).device
-    dice = {shift: assess.mean_dice(network, hips, device, shift=shift) for shift in CALIBRATION_SHIFTS}
-    best = {label: max(CALIBRATION_SHIFTS, key=lambda shift: dice[shift][label] or 0.0) for label in ("bme", "synovitis")}
-    network.shift_logits([best.get(label, 0.0) for label in LABELS])
-    return best
 
 
 def _refuse_unfit(plan: Plan, material: Material) -> None:

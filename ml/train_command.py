@@ -10,12 +10,13 @@ from typing import Any
 from ml import dataset, datasets, folds, precision
 from ml.batches import AUGMENTATIONS, Example, example_of
 from ml.bundle import BundleError, describe, save_unet
+from ml.calibrate import calibrate
 from ml.crops import CROP_COLUMNS, CROP_ROWS
 from ml.datasets import DataSetError
 from ml.device import DeviceError, choose
 from ml.losses import LOSSES
 from ml.networks import NETWORKS
-from ml.train import WARM_UP_STEPS, Material, Plan, State, TrainingError, batch_shape, calibrate, figures_of, train
+from ml.train import WARM_UP_STEPS, Material, Plan, State, TrainingError, batch_shape, figures_of, train
 
 DATA_FOLDER = Path("var/ml")
 VALIDATION_SEEDS = range(10_000, 10_012)

@@ -1,6 +1,7 @@
 """Augmentation keeps what must be kept: the labels' rules, the side, the seed."""
 
 import numpy as np
+import pytest
 import torch
 
 from ml import augment
@@ -8,6 +9,7 @@ from ml.contrast import FAINTEST_OEDEMA, add_oedema, recontrast
 from ml.dataset import draw, draw_shares
 from ml.labels import LABELS
 from ml.phantom.anatomy import Tissue
+from ml.random_fields import stack_fields
 from tests.ml.toys import make_stack
 
 STACKS = [make_stack(seed) for seed in range(3)]
@@ -83,6 +85,23 @@ def test_further_oedema_lies_in_the_marrow_of_hips_and_stands_out():
         lit = (changed - images)[part][is_new[part]]
         assert lit.min() > 0
         assert lit.mean() > 0.5 * FAINTEST_OEDEMA * marrow  # half of it at the edge
+
+
+@pytest.mark.parametrize("knots", [(6, 8), (15, 19)])
+def test_random_fields_go_on_from_slice_to_slice(knots):
+    """As much as within a slice over the same 4 mm, and no more; each hip has its own."""
+    fields = stack_fields(60, 4, torch.Size((128, 160)), knots, torch.Generator().manual_seed(1))
+    spread = fields.std()
+    assert spread == pytest.approx(0.82, abs=0.05)  # as of a single field
+    hips = fields.unflatten(0, (60, 4)) / spread
+
+    def likeness(first: torch.Tensor, second: torch.Tensor) -> float:
+        return float((first * second).mean())
+
+    down = likeness(hips[:, :, 5:], hips[:, :, :-5])
+    assert likeness(hips[:, 1:], hips[:, :-1]) == pytest.approx(down, abs=0.12)
+    assert likeness(hips[:, 3], hips[:, 0]) < likeness(hips[:, 1], hips[:, 0]) < 0.99
+    assert abs(likeness(hips[1:], hips[:-1])) < 0.1
 
 
 def test_without_random_change_the_middle_of_the_canvas_comes_out():

@@ -10,8 +10,8 @@ from torch.nn import functional
 from ml import augment, bundle
 from ml.labels import LABELS
 from ml.losses import segmentation_loss
-from ml.networks import NETWORKS, Network, build, unet3d
-from ml.networks.network import RARE_LOGIT, as_slices
+from ml.networks import NETWORKS, Network, build, unet3d, unet25d
+from ml.networks.network import RARE_LOGIT, Convolution3D, as_slices
 from ml.networks.unet_pointrend import PointHead, UNetPointRend, sample, uncertainty
 from tests.ml.toys import make_stack
 
@@ -221,8 +221,9 @@ def test_the_other_slices_of_a_batch_change_nothing(name):
     np.testing.assert_allclose(together, apart, atol=1e-5)
 
 
-def test_the_other_stacks_of_a_batch_change_nothing():
-    network = spoilt(tiny("unet3d"))
+@pytest.mark.parametrize("name", [name for name in NAMES if NETWORKS[name].takes_stack])
+def test_the_other_stacks_of_a_batch_change_nothing(name):
+    network = spoilt(tiny(name))
     stacks = torch.randn(3, 1, 6, 32, 48)
     with torch.no_grad():
         together = network(stacks).sigmoid()
@@ -230,25 +231,48 @@ def test_the_other_stacks_of_a_batch_change_nothing():
     np.testing.assert_allclose(together, apart, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if NETWORKS[name].takes_stack])
 @pytest.mark.parametrize("n_slices", [1, 2, 3, 5, 8])
-def test_a_stack_may_have_any_number_of_slices(n_slices):
-    network = build("unet3d", base=4, levels=4).eval()
+def test_a_stack_may_have_any_number_of_slices(name, n_slices):
+    network = build(name, base=4, levels=4).eval()
     with torch.no_grad():
         assert network(torch.randn(2, 1, n_slices, 32, 32)).shape == (2, 4, n_slices, 32, 32)
 
 
-def test_a_slice_of_a_stack_sees_its_neighbours():
-    """Once it has learnt to: it begins within its slices."""
-    network = spoilt(tiny("unet3d"))
+@pytest.mark.parametrize("name", [name for name in NAMES if NETWORKS[name].takes_stack])
+def test_a_slice_of_a_stack_sees_its_neighbours(name):
+    """Once it has learnt to: a 3D U-Net begins within its slices."""
+    network = spoilt(tiny(name))
     for layer in network.modules():
         if isinstance(layer, nn.Conv3d):
             nn.init.kaiming_normal_(layer.weight)
-    stack = torch.randn(1, 1, 8, 32, 32)
+    stack = torch.randn(1, 1, 8, 32, 32, generator=torch.Generator().manual_seed(1))
     other = stack.clone()
     other[:, :, 3] += 1
     with torch.no_grad():
         change = (network(other) - network(stack)).abs().amax(dim=(0, 1, 3, 4))
     assert (change > 0)[[2, 3, 4]].all()
+
+
+def test_a_25d_unet_around_a_unet_says_what_the_unet_says():
+    unet = spoilt(tiny("unet"))
+    around = unet25d.UNet25D.around(unet).eval()
+    images = noise(unet, 5)
+    with torch.no_grad():
+        alone, stacked = unet(images), around(images.transpose(0, 1)[None])
+    np.testing.assert_allclose(as_slices(stacked), alone, atol=1e-5)
+    assert around.settings == {**unet.settings, "reach": 1}
+
+
+@pytest.mark.parametrize("reach", [1, 2])
+def test_a_25d_unet_sees_as_many_slices_as_it_reaches(reach):
+    network = spoilt(build("unet25d", base=4, levels=3, reach=reach))
+    stack = torch.randn(1, 1, 9, 32, 32, generator=torch.Generator().manual_seed(1))
+    other = stack.clone()
+    other[:, :, 4] += 1
+    with torch.no_grad():
+        change = (network(other) - network(stack)).abs().amax(dim=(0, 1, 3, 4))
+    assert (change > 0).nonzero()[:, 0].tolist() == list(range(4 - reach, 5 + reach))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -315,7 +339,7 @@ def test_convolutions_of_stacks_are_pytorchs(depth, step):
     repeated = functional.pad(images, (0, 0, 0, 0, depth // 2, depth // 2), mode="replicate")
     size = (depth, 3, 3)
     pairs = (
-        (unet3d.Convolution3D(6, 5, size, padding=(depth // 2, 1, 1)), nn.Conv3d(6, 5, size, padding=(0, 1, 1)), repeated),
+        (Convolution3D(6, 5, size, padding=(depth // 2, 1, 1)), nn.Conv3d(6, 5, size, padding=(0, 1, 1)), repeated),
         (unet3d.UpConvolution3D(6, 5, step, stride=step), nn.ConvTranspose3d(6, 5, step, stride=step), images),
     )
     for ours, theirs, seen in pairs:
@@ -331,7 +355,7 @@ def test_convolutions_of_stacks_are_pytorchs(depth, step):
 def test_gradients_across_slices_are_right_in_bfloat16():
     """PyTorch 2.13 leaves parts of the weight gradient of 3D convolutions unwritten in bfloat16 on a CPU."""
     torch.manual_seed(0)
-    layer = unet3d.Convolution3D(32, 32, (3, 3, 3), padding=1)
+    layer = Convolution3D(32, 32, (3, 3, 3), padding=1)
     images, wanted = torch.randn(2, 32, 4, 24, 32), torch.randn(2, 32, 4, 24, 32)
     gradients = []
     for is_short in (False, True):

@@ -266,6 +266,8 @@ def test_a_start_may_be_narrower_and_must_be_of_the_same_kind(toy_data, tmp_path
     start = ["--start", str(tmp_path / "narrow")]
     assert run(tmp_path / "wide", 1, "--base", "8", *start) == 0
     assert bundle.describe(tmp_path / "wide")["unet"]["settings"]["base"] == 8
+    assert run(tmp_path / "beside", 1, "--network", "unet25d", *start) == 0  # a U-Net that sees the slices beside too
+    assert bundle.describe(tmp_path / "beside")["unet"]["network"] == "unet25d"
     assert run(tmp_path / "other", 1, "--network", "unetpp", *start) == 2
     assert "holds a unet, not a unetpp" in capsys.readouterr().err
     assert run(tmp_path / "odd", 1, "--base", "6", *start) == 2

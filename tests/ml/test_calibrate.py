@@ -1,0 +1,73 @@
+"""Where lesions are cut: by Dice, and among cuts that are as good, by volume."""
+
+import numpy as np
+import pytest
+import torch
+
+from ml.batches import Example
+from ml.calibrate import AS_GOOD, SHIFTS, best_shift, calibrate
+from ml.labels import BME_PLANE, SYNOVITIS_PLANE
+from ml.networks import build
+from tests.ml.toys import make_stack
+
+
+def table(dice, volume, n_hips=3):
+    return np.stack([np.stack([dice, volume], axis=-1)] * n_hips)
+
+
+def test_the_better_dice_wins():
+    dice = np.linspace(0.3, 0.9, len(SHIFTS))
+    assert best_shift(table(dice, np.linspace(1, 3, len(SHIFTS)))) == SHIFTS[-1]
+
+
+def test_among_cuts_as_good_the_truer_volume_wins():
+    flat = np.full(len(SHIFTS), 0.8)
+    volume = np.linspace(0.4, 1.8, len(SHIFTS))
+    nearest = SHIFTS[int(np.abs(np.log(volume)).argmin())]
+    assert best_shift(table(flat, volume)) == nearest
+    flat[SHIFTS.index(nearest)] -= 2 * AS_GOOD
+    assert best_shift(table(flat, volume)) != nearest
+
+
+def test_one_hip_far_off_does_not_decide():
+    measured = np.concatenate([table(np.full(len(SHIFTS), 0.8), np.linspace(0.5, 1.5, len(SHIFTS)), 4)] * 2)
+    usual = best_shift(measured)
+    measured[0, :, 1] = 1000
+    assert best_shift(measured) == pytest.approx(usual, abs=0.51)
+
+
+class Bright(torch.nn.Module):
+    """Says BME where a pixel of the toy is as bright as its oedema, but is far too generous."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = build("unet", base=4)
+
+    takes_stack = False
+    memory_format = torch.channels_last
+
+    def forward(self, images):
+        logits = torch.full((len(images), 4, *images.shape[2:]), -9.0)
+        logits[:, BME_PLANE] = 4 * images[:, 0] + self.inner.head.bias[BME_PLANE]
+        return logits
+
+    def shift_logits(self, shifts):
+        self.inner.shift_logits(shifts)
+
+
+def test_a_network_is_shifted_for_good():
+    network = Bright().eval()
+    examples = [Example(make_stack(seed), labels=("femur", "femoral_head", "bme")) for seed in range(3)]
+    before = network.inner.head.bias.detach().clone()
+    shifts = calibrate(network, examples)
+    assert set(shifts) == {"bme"}  # synovitis was not annotated
+    after = network.inner.head.bias.detach()
+    assert float(after[BME_PLANE] - before[BME_PLANE]) == pytest.approx(shifts["bme"])
+    assert after[SYNOVITIS_PLANE] == before[SYNOVITIS_PLANE]
+
+
+def test_nothing_to_choose_by_changes_nothing():
+    network = build("unet", base=4).eval()
+    before = network.head.bias.detach().clone()
+    assert calibrate(network, [Example(make_stack(0), labels=("femur",))]) == {}
+    assert torch.equal(network.head.bias, before)
