@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ml import assess, dataset
+from ml import assess
 from ml.batches import Example
 from ml.labels import BME_PLANE, LABELS, SYNOVITIS_PLANE
 from ml.networks import Network
@@ -29,8 +29,6 @@ def calibrate(network: Network, examples: Sequence[Example]) -> dict[str, float]
     device = next(network.parameters()).device
     measured: dict[int, list[np.ndarray]] = {BME_PLANE: [], SYNOVITIS_PLANE: []}  # (shift, (Dice, volume over truth)) a hip
     for example in examples:
-        if len(example.stack.images) <= dataset.N_STRAY_SLICES:
-            continue
         logits, truth = assess.hip_logits(network, example.stack, device)
         for plane, found in measured.items():
             true = truth[:, plane]

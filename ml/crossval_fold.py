@@ -17,6 +17,7 @@ from tqdm import tqdm
 from ml import assess, datasets, manifest
 from ml.batches import example_of
 from ml.bundle import DEFAULT, save_unet, seal
+from ml.calibrate import calibrate
 from ml.case_table import STARTED, Row, read_rows, write_rows
 from ml.crops import CROP_SPACING_MM
 from ml.datasets import Case
@@ -81,6 +82,7 @@ def run_fold(job: Job, device: torch.device) -> None:
     material = Material(of["training"], of["validation"], origin)
     state = train(job.plan, material, job.folder, job.made_by, device)
     network = state.average.eval()
+    shifts = calibrate(network, material.validation) if job.plan.loss != "plain" else {}
     learnt = {label for example in material.training for label in example.labels}
     test = [case for case in data.cases if case.patient in set(job.fold.test)]
     rows: list[Row] = []
@@ -99,7 +101,8 @@ def run_fold(job: Job, device: torch.device) -> None:
     write_rows(job.folder / CASES, rows)
     if job.has_bundle:
         make_bundle(job, network)
-    manifest.write_json(job.folder / FOLD, _about(job, network, state.step, state.seconds, seconds, bins, device))
+    about = _about(job, network, state.step, state.seconds, seconds, bins, device) | {"shifts": shifts}
+    manifest.write_json(job.folder / FOLD, about)
     (job.folder / CHECKPOINT).unlink(missing_ok=True)
 
 

@@ -50,7 +50,9 @@ def _run(options: argparse.Namespace, made_by: str) -> None:
         save_unet(options.out, state.average, made_by, {"data": material.origin} | figures)
 
     state = train(plan, material, options.out, made_by, choose(options.device), write)
-    shifts = calibrate(state.average, material.validation) if plan.loss != "plain" else {}
+    is_whole = options.phantoms is None
+    hips = [hip for hip in material.validation if is_whole or len(hip.stack.images) > dataset.N_STRAY_SLICES]
+    shifts = calibrate(state.average, hips) if plan.loss != "plain" else {}
     write(state, figures_of(state, material.validation) | {"calibration": shifts})
 
 

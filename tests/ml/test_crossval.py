@@ -12,6 +12,7 @@ from ml import bundle, crossval, crossval_fold, train
 from ml.case_table import read_rows
 from ml.datasets import format as data_format
 from ml.networks import build
+from ml.networks.network import RARE_LOGIT
 from tests.ml.toys import make_stack
 
 SMALL = ["--steps", "2", "--base", "4", "--folds", "2", "--workers", "0", "--hips", "2", "--threads", "1", "--precision", "fp32"]
@@ -134,6 +135,21 @@ def test_a_network_that_starts_from_a_bundle_is_a_row_of_its_own(done, tmp_path)
     assert names["unet_started"] == "U-Net, started from a bundle"
     assert names["unet"] == "U-Net"
     assert {row.network for row in read_rows(folder / "cases.csv")} == {"unet_started"}
+
+
+def test_a_loss_that_favours_lesions_is_calibrated_on_the_validation_patients(done, tmp_path):
+    """As `ml train` does; the plain loss is not."""
+    out = tmp_path / "out"
+    arguments = [*done[1], "--networks", "unet", "--loss", "small-lesions", "--out", str(out)]
+    assert crossval.command(arguments) == 0
+    folder = out / "unet" / "fold_1"
+    shifts = json.loads((folder / "fold.json").read_text())["shifts"]
+    assert set(shifts) == {"bme", "synovitis"}
+    bias = crossval_fold.read_network(folder).head.bias
+    trained = json.loads((done[0] / "out" / "unet" / "fold_1" / "fold.json").read_text())
+    assert trained["shifts"] == {}
+    said = [float(bias[2]), float(bias[3])]
+    assert said == pytest.approx([RARE_LOGIT + shifts["bme"], RARE_LOGIT + shifts["synovitis"]], abs=0.2)  # two steps of training
 
 
 def test_another_start_in_the_same_folder_is_refused(done, tmp_path, capsys):
