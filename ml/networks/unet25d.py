@@ -47,6 +47,10 @@ class UNet25D(UNet):
                 weights[name].copy_(value.reshape(weights[name].shape))
         return network
 
+    def forward(self, images: Tensor) -> Tensor:
+        """As `Network.forward`; slices that are given without their stack, (B, 1, H, W), are stacks of one."""
+        return super().forward(images[:, :, None])[:, :, 0] if images.ndim == 4 else super().forward(images)
+
     def features(self, images: Tensor) -> Tensor:
         """What the segmentation head sees, shape (hip, base, slice, H, W)."""
         slices = as_slices(with_neighbours(images, self.reach)).contiguous(memory_format=torch.channels_last)

@@ -259,8 +259,9 @@ def test_a_25d_unet_around_a_unet_says_what_the_unet_says():
     around = unet25d.UNet25D.around(unet).eval()
     images = noise(unet, 5)
     with torch.no_grad():
-        alone, stacked = unet(images), around(images.transpose(0, 1)[None])
+        alone, stacked, without_stack = unet(images), around(images.transpose(0, 1)[None]), around(images)
     np.testing.assert_allclose(as_slices(stacked), alone, atol=1e-5)
+    np.testing.assert_allclose(without_stack, alone, atol=1e-5)
     assert around.settings == {**unet.settings, "reach": 1}
 
 
