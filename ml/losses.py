@@ -116,14 +116,20 @@ def present_dice_loss(logits: Tensor, targets: Tensor, n_slices: int) -> Tensor:
 
 def lesion_dice_loss(logits: Tensor, targets: Tensor, annotated: Tensor | None = None) -> Tensor:
     """Dice loss of the lesion, bme ∪ synovitis: neither word may be wrong, but the outline of both together counts too."""
+    guess, true = lesion_of(logits, targets, annotated)
+    probability = guess.sigmoid()
+    overlap = 2 * (probability * true).sum() + DICE_SMOOTHING
+    return 1 - overlap / (probability.sum() + true.sum() + DICE_SMOOTHING)
+
+
+def lesion_of(logits: Tensor, targets: Tensor, annotated: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Logits and truth of the lesion, shape (B, ...), from those of its annotated parts: the likelier of both, either of both."""
     lesions = [BME_PLANE, SYNOVITIS_PLANE]
     guess, true = logits[:, lesions].float(), targets[:, lesions].float()
     if annotated is not None:
         is_known = _spread(annotated[:, lesions], guess)
         guess, true = guess.masked_fill(is_known == 0, -20.0), true * is_known
-    probability, true = guess.sigmoid().amax(1), true.amax(1)
-    overlap = 2 * (probability * true).sum() + DICE_SMOOTHING
-    return 1 - overlap / (probability.sum() + true.sum() + DICE_SMOOTHING)
+    return guess.amax(1), true.amax(1)
 
 
 def plain(logits: Tensor, targets: Tensor, annotated: Tensor | None, n_slices: int) -> Tensor:
@@ -132,9 +138,10 @@ def plain(logits: Tensor, targets: Tensor, annotated: Tensor | None, n_slices: i
 
 
 def small_lesions(logits: Tensor, targets: Tensor, annotated: Tensor | None, n_slices: int) -> Tensor:
-    """`plain`, and the lesions of each hip on their own, so that small ones count as much as large ones."""
+    """`plain`, and BME, synovitis and the lesion of each hip on their own, so that small ones count as much as large ones."""
     # The bits of a label that was not annotated are 0: no hip has it, so it adds nothing.
-    return plain(logits, targets, annotated, n_slices) + _present(logits, targets, n_slices)
+    loss = plain(logits, targets, annotated, n_slices) + _present(logits, targets, n_slices)
+    return loss + LESION_WEIGHT * present_dice_loss(*lesion_of(logits, targets, annotated), n_slices)
 
 
 def regional(logits: Tensor, targets: Tensor, annotated: Tensor | None, n_slices: int) -> Tensor:
