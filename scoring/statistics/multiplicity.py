@@ -30,7 +30,7 @@ def adjust(p: npt.ArrayLike, method: str = "holm") -> Floats:
     checks.choice("method", method, METHODS)
     values = checks.finite_or_missing("p", p, 1)
     tested = ~np.isnan(values)
-    known = values[tested]
+    known = np.asarray(p, np.float64)[tested]  # as given: a p value may well be smaller than what counts as 0 elsewhere
     if known.size and (known.min() < 0 or known.max() > 1):
         raise ScoringError("p", float(known.min() if known.min() < 0 else known.max()), "numbers from 0 to 1")
     adjusted = np.full_like(values, np.nan)

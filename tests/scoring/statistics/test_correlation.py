@@ -155,6 +155,11 @@ def test_undefined_p_does_not_count_as_a_test():
     assert adjust([], "holm").size == 0
 
 
+@pytest.mark.parametrize(("method", "expected"), [("holm", [9e-30, 4e-25, 0.01]), ("bonferroni", [9e-30, 6e-25, 0.03])])
+def test_tiny_p_values_are_not_zero(method, expected):
+    assert adjust([3e-30, 2e-25, 0.01], method) == pytest.approx(expected, rel=1e-9, abs=0)
+
+
 @pytest.mark.parametrize("bad", [[-0.1, 0.5], [0.5, 1.1]])
 def test_multiplicity_refuses_what_is_no_p(bad):
     with pytest.raises(ScoringError, match="p is"):
