@@ -28,6 +28,7 @@ from ml.train import CHECKPOINT, Material, Plan, train
 from scoring.mri.calibration import Bins, calibration_bins, expected_calibration_error, neighbourhood
 from scoring.mri.overlap import compare_masks
 
+RECIPE = 2  # one more whenever the same settings come to mean another training or measurement
 CASES, FOLD, WEIGHTS, BUNDLE = "cases.csv", "fold.json", "weights.safetensors", "bundle"
 
 
@@ -68,7 +69,7 @@ class Job:
 def recipe(plan: Plan) -> dict[str, Any]:
     """What must be the same in all folds of a folder; threads and processes may differ."""
     kept = asdict(plan) | {"minutes": None if math.isinf(plan.minutes) else plan.minutes}
-    return {name: value for name, value in kept.items() if name not in ("threads", "workers", "start")}
+    return {name: value for name, value in kept.items() if name not in ("threads", "workers", "start")} | {"version": RECIPE}
 
 
 def run_fold(job: Job, device: torch.device) -> None:

@@ -27,6 +27,8 @@ class UNet25D(UNet):
     memory_format = torch.contiguous_format  # its weights have four dimensions, its images five
 
     def __init__(self, base: int = 16, levels: int = 4, reach: int = 1) -> None:
+        if reach < 0:
+            raise ValueError(f"reach is {reach}; it must be 0 or more slices on each side")
         super().__init__(base, levels)
         self.settings["reach"] = self.reach = reach
         self.encoder[0] = DoubleConvolution(2 * reach + 1, base)

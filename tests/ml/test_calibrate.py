@@ -29,6 +29,14 @@ def test_among_cuts_as_good_the_truer_volume_wins():
     assert best_shift(table(flat, volume)) != nearest
 
 
+def test_what_is_never_found_is_not_shifted():
+    assert best_shift(table(np.zeros(len(SHIFTS)), np.zeros(len(SHIFTS)))) == 0
+
+
+def test_of_cuts_that_are_alike_the_smallest_shift_wins():
+    assert best_shift(table(np.full(len(SHIFTS), 0.7), np.full(len(SHIFTS), 0.9))) == 0
+
+
 def test_one_hip_far_off_does_not_decide():
     measured = np.concatenate([table(np.full(len(SHIFTS), 0.8), np.linspace(0.5, 1.5, len(SHIFTS)), 4)] * 2)
     usual = best_shift(measured)

@@ -145,7 +145,7 @@ def test_a_loss_that_favours_lesions_is_calibrated_on_the_validation_patients(do
     folder = out / "unet" / "fold_1"
     shifts = json.loads((folder / "fold.json").read_text())["shifts"]
     assert set(shifts) == {"bme", "synovitis"}
-    bias = crossval_fold.read_network(folder).head.bias
+    bias = crossval_fold.read_network(folder).head.bias.detach()
     trained = json.loads((done[0] / "out" / "unet" / "fold_1" / "fold.json").read_text())
     assert trained["shifts"] == {}
     said = [float(bias[2]), float(bias[3])]

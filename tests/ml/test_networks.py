@@ -325,6 +325,7 @@ def test_points_are_read_where_they_lie():
         ("unet", {"width": 3}, "unet can't be built with"),
         ("unet_pointrend", {"levels": 3}, "at least 4"),
         ("hrnet", {"stride": 3}, "stride is 3"),
+        ("unet25d", {"reach": -1}, "reach is -1"),
     ],
 )
 def test_what_can_not_be_built_is_refused_in_words(name, wrong, words):

@@ -21,7 +21,7 @@ ARGUMENTS = ["--phantoms", "3", "--seed", "5", "--base", "4", "--threads", "1", 
 def toy_data(monkeypatch):
     """Toy stacks instead of synthetic patients."""
     monkeypatch.setattr(dataset, "prepare", lambda *_: None)
-    monkeypatch.setattr(dataset, "read", lambda seeds, _: [make_stack(seed, 4) for seed in list(seeds)[:3]])
+    monkeypatch.setattr(dataset, "read", lambda seeds, _: [make_stack(seed, 6) for seed in list(seeds)[:3]])
 
 
 def run(out, n_steps, *more):
