@@ -23,7 +23,7 @@ class SplitError(ValueError):
 
 @dataclass(frozen=True)
 class Fold:
-    """Patients of one fold: `test` is measured, `validation` stops early and says where lesions are cut, `training` is learnt from."""
+    """Patients of one fold: `test` is measured, `validation` stops early and says where to cut, `training` is learnt from."""
 
     training: tuple[str, ...]
     validation: tuple[str, ...]
