@@ -105,9 +105,9 @@ def with_neighbours(planes: Tensor, reach: int) -> Tensor:
     return torch.cat([padded[:, :, first : first + planes.shape[2]] for first in range(2 * reach + 1)], dim=1)
 
 
-def label_head(n_features: int) -> nn.Conv2d:
-    """A 1 × 1 convolution to one logit a label that begins by saying "rare"."""
-    head = nn.Conv2d(n_features, len(LABELS), 1)
+def label_head(n_features: int, kind: type[nn.Conv2d] | type[nn.Conv3d] = nn.Conv2d) -> nn.Conv2d | nn.Conv3d:
+    """A 1 × 1 convolution, of slices or of stacks, to one logit a label that begins by saying "rare"."""
+    head = kind(n_features, len(LABELS), 1)
     assert head.bias is not None
     nn.init.constant_(head.bias, RARE_LOGIT)
     return head

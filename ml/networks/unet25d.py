@@ -3,10 +3,9 @@
 from typing import Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ml.labels import LABELS
-from ml.networks.network import RARE_LOGIT, Convolution3D, DoubleConvolution, as_slices, as_stacks, with_neighbours
+from ml.networks.network import Convolution3D, DoubleConvolution, as_slices, as_stacks, label_head, with_neighbours
 from ml.networks.unet import UNet
 
 
@@ -32,9 +31,7 @@ class UNet25D(UNet):
         super().__init__(base, levels)
         self.settings["reach"] = self.reach = reach
         self.encoder[0] = DoubleConvolution(2 * reach + 1, base)
-        self.head = Convolution3D(base, len(LABELS), 1)
-        assert self.head.bias is not None
-        nn.init.constant_(self.head.bias, RARE_LOGIT)
+        self.head = label_head(base, Convolution3D)
 
     @classmethod
     @torch.no_grad()

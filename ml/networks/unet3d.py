@@ -4,8 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ml.labels import LABELS
-from ml.networks.network import RARE_LOGIT, Convolution3D, Network, as_slices, as_stacks
+from ml.networks.network import Convolution3D, Network, as_slices, as_stacks, label_head
 
 
 class UNet3D(Network):
@@ -53,9 +52,7 @@ class UNet3D(Network):
         self.decoder = nn.ModuleList(
             DoubleConvolution3D(3 * width, width, width, depth) for width, depth in zip(widths[:-1], depths[:-1], strict=True)
         )
-        self.head = Convolution3D(base, len(LABELS), 1)
-        assert self.head.bias is not None
-        nn.init.constant_(self.head.bias, RARE_LOGIT)
+        self.head = label_head(base, Convolution3D)
 
     def features(self, images: Tensor) -> Tensor:
         """What the segmentation head sees, shape (hip, base, slice, H, W)."""

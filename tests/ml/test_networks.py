@@ -16,6 +16,7 @@ from ml.networks.unet_pointrend import PointHead, UNetPointRend, sample, uncerta
 from tests.ml.toys import make_stack
 
 NAMES = tuple(NETWORKS)
+STACKED = [name for name in NAMES if NETWORKS[name].takes_stack]
 TINY = {
     "unet": {"base": 4, "levels": 3},
     "unet_pointrend": {"base": 4, "points": 128},
@@ -221,7 +222,7 @@ def test_the_other_slices_of_a_batch_change_nothing(name):
     np.testing.assert_allclose(together, apart, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if NETWORKS[name].takes_stack])
+@pytest.mark.parametrize("name", STACKED)
 def test_the_other_stacks_of_a_batch_change_nothing(name):
     network = spoilt(tiny(name))
     stacks = torch.randn(3, 1, 6, 32, 48)
@@ -231,7 +232,7 @@ def test_the_other_stacks_of_a_batch_change_nothing(name):
     np.testing.assert_allclose(together, apart, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if NETWORKS[name].takes_stack])
+@pytest.mark.parametrize("name", STACKED)
 @pytest.mark.parametrize("n_slices", [1, 2, 3, 5, 8])
 def test_a_stack_may_have_any_number_of_slices(name, n_slices):
     network = build(name, base=4, levels=4).eval()
@@ -239,7 +240,7 @@ def test_a_stack_may_have_any_number_of_slices(name, n_slices):
         assert network(torch.randn(2, 1, n_slices, 32, 32)).shape == (2, 4, n_slices, 32, 32)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if NETWORKS[name].takes_stack])
+@pytest.mark.parametrize("name", STACKED)
 def test_a_slice_of_a_stack_sees_its_neighbours(name):
     """Once it has learnt to: a 3D U-Net begins within its slices."""
     network = spoilt(tiny(name))
