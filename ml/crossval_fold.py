@@ -83,7 +83,7 @@ def run_fold(job: Job, device: torch.device) -> None:
     material = Material(of["training"], of["validation"], origin)
     state = train(job.plan, material, job.folder, job.made_by, device)
     network = state.average.eval()
-    shifts = calibrate(network, material.validation) if job.plan.loss != "plain" else {}
+    shifts = calibrate(network, material.validation) if job.plan.is_calibrated else {}
     learnt = {label for example in material.training for label in example.labels}
     test = [case for case in data.cases if case.patient in set(job.fold.test)]
     rows: list[Row] = []

@@ -87,6 +87,11 @@ class Plan:
     workers: int = 1
     start: str = ""
 
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether lesions are cut anew after training (`ml.calibrate`): a loss that favours them says them too often."""
+        return self.loss != "plain"
+
 
 @dataclass(frozen=True)
 class Material:

@@ -52,7 +52,7 @@ def _run(options: argparse.Namespace, made_by: str) -> None:
     state = train(plan, material, options.out, made_by, choose(options.device), write)
     is_whole = options.phantoms is None
     hips = [hip for hip in material.validation if is_whole or len(hip.stack.images) > dataset.N_STRAY_SLICES]
-    shifts = calibrate(state.average, hips) if plan.loss != "plain" else {}
+    shifts = calibrate(state.average, hips) if plan.is_calibrated else {}
     write(state, figures_of(state, material.validation) | {"calibration": shifts})
 
 
