@@ -21,7 +21,8 @@ from ml.networks import Network, build
 DEFAULT = Path(__file__).parent / "weights" / "default"
 DESCRIPTION = "bundle.json"
 UNET_WEIGHTS = "unet.safetensors"
-REQUIRED_FILES = (UNET_WEIGHTS, "hips.safetensors", "hips.json")
+FINDER_FILES = ("hips.safetensors", "hips.json")
+REQUIRED_FILES = (UNET_WEIGHTS, *FINDER_FILES)
 MAX_BYTES = 16_000_000
 
 

@@ -18,7 +18,8 @@ SPOTTED_SHARE = 0.3  # hips with bright spots in muscle or fat
 TEXTURED_SHARE = 0.5
 MOTTLED_SHARE = 0.5
 OEDEMATOUS_SHARE = 0.35  # hips that get further oedema, anywhere in their marrow
-OEDEMA_KNOTS = ((6, 8), (9, 11), (15, 19))  # of the fields whose peaks it is: large, middle, small
+# Knots of the fields whose peaks it is, and from where on it is one: half of a whole head's marrow, large, middle, small.
+OEDEMA_FIELDS = (((4, 5), 0.2), ((6, 8), 1.0), ((9, 11), 1.2), ((15, 19), 1.2))
 FAINTEST_OEDEMA = 0.45  # above marrow, as a share of it
 MOST_MOTTLE = 0.8  # brightness of an island of red marrow above fatty marrow, as a share of it
 MOTTLE_OF_OEDEMA = 0.6  # as a share of what the hip's oedema is above marrow
@@ -85,11 +86,11 @@ def add_oedema(images: Tensor, tissues: Tensor, has_hip: Tensor, n_slices: int, 
     n_hips = len(images) // n_slices
     is_marrow = tissues == Tissue.MARROW
     marrow = _level(images, is_marrow, n_hips)
-    height = brightness(images, n_hips) * (0.15 + 0.5 * torch.rand(n_hips, generator=rng))
+    height = brightness(images, n_hips) * (0.05 + 0.6 * torch.rand(n_hips, generator=rng))
     height = torch.maximum(height, FAINTEST_OEDEMA * marrow) * _chosen(n_hips, OEDEMATOUS_SHARE, rng) * has_hip
-    least, edge = 1.2 + torch.rand(n_hips, generator=rng), 0.1 + 0.5 * torch.rand(n_hips, generator=rng)
+    knots, onset = OEDEMA_FIELDS[int(torch.randint(len(OEDEMA_FIELDS), (1,), generator=rng))]
+    least, edge = onset + torch.rand(n_hips, generator=rng), 0.1 + 0.5 * torch.rand(n_hips, generator=rng)
     height, least, edge = (value.repeat_interleave(n_slices)[:, None, None] for value in (height, least, edge))
-    knots = OEDEMA_KNOTS[int(torch.randint(len(OEDEMA_KNOTS), (1,), generator=rng))]
     field, patches = (stack_fields(n_hips, n_slices, images.shape[1:], size, rng) for size in (knots, (21, 26)))
     share = ((field - least) / edge + 0.5).clamp(0, 1) * _soften(is_marrow.float())
     changed = images + share * height * (1 + 0.2 * patches).clamp(min=0.6)

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from ml import assess, datasets, manifest
 from ml.batches import example_of
-from ml.bundle import DEFAULT, save_unet, seal
+from ml.bundle import DEFAULT, FINDER_FILES, save_unet, seal
 from ml.calibrate import calibrate
 from ml.case_table import STARTED, Row, read_rows, write_rows
 from ml.crops import CROP_SPACING_MM
@@ -28,7 +28,7 @@ from ml.train import CHECKPOINT, Material, Plan, train
 from scoring.mri.calibration import Bins, calibration_bins, expected_calibration_error, neighbourhood
 from scoring.mri.overlap import compare_masks
 
-RECIPE = 2  # one more whenever the same settings come to mean another training or measurement
+RECIPE = 3  # one more whenever the same settings come to mean another training or measurement
 CASES, FOLD, WEIGHTS, BUNDLE = "cases.csv", "fold.json", "weights.safetensors", "bundle"
 
 
@@ -194,7 +194,7 @@ def make_bundle(job: Job, network: Network) -> Path:
         "test_dice": {label: float(np.mean([row.dice for row in present if row.label == label])) for label in labels},
     }
     save_unet(folder, network, job.made_by, {"cross_validation": figures})
-    for name in ("hips.safetensors", "hips.json"):
+    for name in FINDER_FILES:
         shutil.copyfile(DEFAULT / name, folder / name)
     seal(folder)
     return folder

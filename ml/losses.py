@@ -16,6 +16,8 @@ DICE_SMOOTHING = 1.0
 BME_WEIGHT = 0.5
 MISSED_WEIGHT = 0.02
 PRESENT_WEIGHT = 0.25
+ABSENT_WEIGHT = 0.25
+ABSENT_PIXELS = 200.0  # of a label that is not there, in the slices of one hip: half as bad as any number of them
 LESION_WEIGHT = 0.5
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
@@ -114,6 +116,28 @@ def present_dice_loss(logits: Tensor, targets: Tensor, n_slices: int) -> Tensor:
     return (loss * present).sum() / present.sum().clamp(min=1)
 
 
+def absent_loss(logits: Tensor, targets: Tensor, n_slices: int, is_known: Tensor | None = None) -> Tensor:
+    """What is said of one label in each hip that does not have it: p / (p + 200) of p pixels, averaged over those hips.
+
+    A healthy hip's score should be 0. Dice over the batch hardly sees a little that is said of many healthy hips.
+
+    Parameters
+    ----------
+    logits, targets : float, shape (B, ...); slices of one hip beside each other
+    n_slices : slices of one hip
+    is_known : bool, shape (hip,), optional
+        Hips of which the label was annotated; all, where it is left out.
+
+    Returns
+    -------
+    scalar, 0 (nothing is said, or every hip has the label) to 1
+    """
+    said = logits.float().sigmoid().reshape(len(logits) // n_slices, -1).sum(1)
+    is_absent = targets.reshape(len(said), -1).sum(1) == 0
+    is_absent = (is_absent if is_known is None else is_absent & is_known).float()
+    return (said / (said + ABSENT_PIXELS) * is_absent).sum() / is_absent.sum().clamp(min=1)
+
+
 def lesion_dice_loss(logits: Tensor, targets: Tensor, annotated: Tensor | None = None) -> Tensor:
     """Dice loss of the lesion, bme ∪ synovitis: neither word may be wrong, but the outline of both together counts too."""
     guess, true = lesion_of(logits, targets, annotated)
@@ -138,9 +162,9 @@ def plain(logits: Tensor, targets: Tensor, annotated: Tensor | None, n_slices: i
 
 
 def small_lesions(logits: Tensor, targets: Tensor, annotated: Tensor | None, n_slices: int) -> Tensor:
-    """`plain`, and BME, synovitis and the lesion of each hip on their own, so that small ones count as much as large ones."""
-    # The bits of a label that was not annotated are 0: no hip has it, so it adds nothing.
-    loss = plain(logits, targets, annotated, n_slices) + _present(logits, targets, n_slices)
+    """`plain`, and BME, synovitis and the lesion of each hip on its own: a small one counts as much as a large one."""
+    # The bits of a label that was not annotated are 0: no hip has it, and `_alone` knows that it is not absent either.
+    loss = plain(logits, targets, annotated, n_slices) + _alone(logits, targets, annotated, n_slices)
     return loss + LESION_WEIGHT * present_dice_loss(*lesion_of(logits, targets, annotated), n_slices)
 
 
@@ -150,7 +174,7 @@ def regional(logits: Tensor, targets: Tensor, annotated: Tensor | None, n_slices
     loss = segmentation_loss(logits, targets, annotated)
     loss = loss + BME_WEIGHT * regional_dice_loss(logits[:, BME_PLANE], targets[:, BME_PLANE], femur)
     loss = loss + MISSED_WEIGHT * missed_loss(logits[:, BME_PLANE], targets[:, BME_PLANE], femur)
-    return loss + _present(logits, targets, n_slices)
+    return loss + _alone(logits, targets, annotated, n_slices)
 
 
 LOSSES = {"plain": plain, "small-lesions": small_lesions, "regional": regional}
@@ -168,9 +192,15 @@ def criterion(name: str, annotated: Tensor | None = None, n_slices: int = 1) -> 
     return partial(LOSSES[name], annotated=annotated, n_slices=n_slices)
 
 
-def _present(logits: Tensor, targets: Tensor, n_slices: int) -> Tensor:
-    losses = (present_dice_loss(logits[:, label], targets[:, label], n_slices) for label in (BME_PLANE, SYNOVITIS_PLANE))
-    return PRESENT_WEIGHT * sum(losses, start=torch.zeros((), device=logits.device))
+def _alone(logits: Tensor, targets: Tensor, annotated: Tensor | None, n_slices: int) -> Tensor:
+    """BME and synovitis of each hip on its own: how well what is there is outlined, and what is said of what is not."""
+    loss = torch.zeros((), device=logits.device)
+    for label in (BME_PLANE, SYNOVITIS_PLANE):
+        guess, truth = logits[:, label], targets[:, label]
+        is_known = None if annotated is None else annotated[::n_slices, label].bool()
+        loss = loss + PRESENT_WEIGHT * present_dice_loss(guess, truth, n_slices)
+        loss = loss + ABSENT_WEIGHT * absent_loss(guess, truth, n_slices, is_known)
+    return loss
 
 
 def _spread(annotated: Tensor, like: Tensor) -> Tensor:

@@ -27,8 +27,13 @@ def command(arguments: list[str]) -> int:
     """Run `python -m ml train …`; 0 when the bundle is written, 2 with one line on stderr where it can't be."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    if options.phantoms is not None and not 1 <= options.phantoms <= MAX_TRAINING_SEED + 1:
-        parser.error(f"--phantoms must be 1 to {MAX_TRAINING_SEED + 1}: higher seeds are for validation and tests")
+    if options.phantoms is not None:
+        last = options.first_seed + options.phantoms - 1
+        if options.phantoms < 1 or options.first_seed < 0 or last > MAX_TRAINING_SEED:
+            parser.error(
+                f"--phantoms {options.phantoms} from --first-seed {options.first_seed} on: training has at least one patient, "
+                f"of seeds 0 to {MAX_TRAINING_SEED}; higher seeds are for validation and tests"
+            )
     try:
         _run(options, shlex.join(["python", "-m", "ml", "train", *arguments]))
     except (TrainingError, DeviceError, DataSetError, BundleError) as error:
@@ -42,7 +47,7 @@ def _run(options: argparse.Namespace, made_by: str) -> None:
     if plan.start:
         made_by = f"{describe(Path(plan.start))['unet']['command']} && {made_by}"
     if options.phantoms is not None:
-        material = synthetic(options.phantoms, options.data)
+        material = synthetic(options.phantoms, options.data, options.first_seed)
     else:
         material = from_data_set(datasets.read(options.dataset), plan.seed, options.validation)
 
@@ -85,8 +90,9 @@ def _plan(options: argparse.Namespace) -> Plan:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m ml train", description=__doc__)
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--phantoms", type=int, help="synthetic patients to train on, seeds 0, 1, …, as the default bundle is")
+    what.add_argument("--phantoms", type=int, help="synthetic patients to train on, as the default bundle is")
     what.add_argument("--dataset", type=Path, metavar="FOLDER", help="a data set of `python -m ml prepare`")
+    parser.add_argument("--first-seed", type=int, default=0, help="of the synthetic patients; the others follow it")
     parser.add_argument("--validation", type=float, default=0.1, help="share of a data set's patients that validate")
     parser.add_argument("--network", choices=tuple(NETWORKS), default="unet")
     parser.add_argument("--base", type=int, default=16, help="channels of the first level")
@@ -120,13 +126,13 @@ def add_window(parser: argparse.ArgumentParser, default: tuple[int, int]) -> Non
     parser.add_argument("--window", nargs=2, type=int, default=default, metavar=("ROWS", "COLUMNS"), help=about)
 
 
-def synthetic(n_patients: int, folder: Path | None = None) -> Material:
+def synthetic(n_patients: int, folder: Path | None = None, first_seed: int = 0) -> Material:
     """Hips and stray crops of synthetic patients, made where the folder does not hold them; 12 further ones validate."""
     folder = folder or DATA_FOLDER / f"phantoms-{dataset.fingerprint()}"
-    seeds = range(n_patients)
+    seeds = range(first_seed, first_seed + n_patients)
     dataset.prepare([*seeds, *VALIDATION_SEEDS], folder)
     training, validation = ([Example(stack) for stack in dataset.read(some, folder)] for some in (seeds, VALIDATION_SEEDS))
-    origin = {"name": f"{n_patients} synthetic patients", "fingerprint": dataset.fingerprint()}
+    origin = {"name": f"{n_patients} synthetic patients", "first_seed": first_seed, "fingerprint": dataset.fingerprint()}
     return Material(training, validation, origin)
 
 

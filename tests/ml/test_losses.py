@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ml.labels import LABELS
-from ml.losses import LOSSES, criterion, dice_loss, lesion_dice_loss, present_dice_loss
+from ml.losses import ABSENT_PIXELS, LOSSES, absent_loss, criterion, dice_loss, lesion_dice_loss, present_dice_loss
 
 HEAD, BME, SYNOVITIS = (LABELS.index(label) for label in ("femoral_head", "bme", "synovitis"))
 
@@ -72,3 +72,16 @@ def test_what_is_called_synovitis_beside_a_small_lesion_costs_more_than_beside_a
         logits[hip, SYNOVITIS, 28:, 28:] = 20
         more.append(float(loss(logits, targets) - loss(right, targets)))
     assert 0 < more[0] < 0.8 * more[1]
+
+
+def test_what_is_said_of_a_hip_without_the_label_counts_in_that_hip_alone():
+    """Three hips of two slices: one has the label, one is empty and called 200 pixels, one is empty and called nothing."""
+    targets = torch.zeros(6, 32, 32)
+    targets[0, :4] = 1
+    logits = torch.full((6, 32, 32), -20.0)
+    logits[1], logits[3, :10, :20] = 20, 20
+    assert ABSENT_PIXELS == 200
+    assert absent_loss(logits, targets, 2) == pytest.approx(0.25, abs=1e-4)
+    assert absent_loss(logits, targets, 2, torch.tensor([True, True, False])) == pytest.approx(0.5, abs=1e-4)
+    assert absent_loss(logits, targets, 2, torch.tensor([True, False, True])) == pytest.approx(0, abs=1e-4)
+    assert absent_loss(logits, targets * 0 + 1, 2) == 0
