@@ -3,10 +3,11 @@
 import hashlib
 import json
 import platform
+import shutil
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import safetensors.torch
 import torch
@@ -24,6 +25,7 @@ UNET_WEIGHTS = "unet.safetensors"
 FINDER_FILES = ("hips.safetensors", "hips.json")
 REQUIRED_FILES = (UNET_WEIGHTS, *FINDER_FILES)
 MAX_BYTES = 16_000_000
+AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
 
 class BundleError(ValueError):
@@ -69,7 +71,7 @@ def load(path: Path | str = DEFAULT, device: str | None = None) -> Bundle:
     try:
         unet = folded(load_unet(folder, description)).to(target)
         finder = load_finder(folder)
-        finder.net.to(target)
+        folded(finder.net).to(target)
     except (KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise BundleError(f"{folder} does not fit this version of the code: {error}") from error
     return Bundle(
@@ -104,7 +106,7 @@ def load_unet(folder: Path, description: dict[str, Any]) -> Network:
 
 
 def network_name(description: dict[str, Any]) -> str:
-    """Key in `ml.networks.NETWORKS` of a bundle's segmentation network; a description that names none holds a U-Net."""
+    """What `ml.networks.build` calls a bundle's segmentation network; a description that names none holds a U-Net."""
     return str(description["unet"].get("network", "unet"))
 
 
@@ -125,10 +127,10 @@ def unet_of(state: dict[str, Tensor], settings: dict[str, Any], name: str = "une
     return network.to(memory_format=network.memory_format).eval()  # type: ignore[call-overload, no-any-return]
 
 
-def folded(network: Network) -> Network:
+def folded(network: AnyModule) -> AnyModule:
     """The network with each batch normalisation put into the convolution before it: the same to rounding, and faster.
 
-    For prediction alone; weights to keep or to train come from `load_unet`.
+    For prediction alone; weights to keep or to train come from `load_unet`. The memory format of the weights stays.
     """
     for block in network.modules():
         if not isinstance(block, nn.Sequential):
@@ -137,7 +139,7 @@ def folded(network: Network) -> Network:
             convolution, norm = block[index], block[index + 1]
             if isinstance(convolution, nn.Conv2d | nn.Conv3d) and isinstance(norm, nn.BatchNorm2d | nn.BatchNorm3d):
                 block[index], block[index + 1] = fuse_conv_bn_eval(convolution, norm), nn.Identity()
-    return network.to(memory_format=network.memory_format)  # type: ignore[call-overload, no-any-return]
+    return network
 
 
 def save_unet(folder: Path, network: Network, command: str, metrics: dict[str, Any]) -> None:
@@ -183,6 +185,22 @@ def seal(folder: Path) -> str:
     description["files"] = {name: _file_hash(folder / name) for name in present}
     _write(folder, description)
     return bundle_hash(description)
+
+
+def name_bundle(folder: Path, name: str | None, version: str | None) -> None:
+    """Say what a bundle is called, where that is given; its hash stays."""
+    given = {key: value for key, value in (("name", name), ("version", version)) if value is not None}
+    if any(not value.strip() for value in given.values()):
+        raise BundleError("a bundle's name and version can't be empty")
+    if given:
+        _write(folder, describe(folder) | given)
+
+
+def add_finder(folder: Path, source: Path) -> str:
+    """Give a bundle folder the hip finder of another one and seal it; the bundle's hash."""
+    for name in FINDER_FILES:
+        shutil.copyfile(source / name, folder / name)
+    return seal(folder)
 
 
 def record(folder: Path, name: str, figures: dict[str, Any]) -> None:

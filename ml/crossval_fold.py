@@ -2,7 +2,6 @@
 
 import json
 import math
-import shutil
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -16,7 +15,7 @@ from tqdm import tqdm
 
 from ml import assess, datasets, manifest
 from ml.batches import example_of
-from ml.bundle import DEFAULT, FINDER_FILES, save_unet, seal
+from ml.bundle import DEFAULT, add_finder, save_unet
 from ml.calibrate import calibrate
 from ml.case_table import STARTED, Row, read_rows, write_rows
 from ml.crops import CROP_SPACING_MM
@@ -194,7 +193,5 @@ def make_bundle(job: Job, network: Network) -> Path:
         "test_dice": {label: float(np.mean([row.dice for row in present if row.label == label])) for label in labels},
     }
     save_unet(folder, network, job.made_by, {"cross_validation": figures})
-    for name in FINDER_FILES:
-        shutil.copyfile(DEFAULT / name, folder / name)
-    seal(folder)
+    add_finder(folder, DEFAULT)
     return folder

@@ -2,11 +2,10 @@
 
 import argparse
 import shlex
-import shutil
 import sys
 from pathlib import Path
 
-from ml.bundle import FINDER_FILES, BundleError, describe, load_unet, save_unet, seal
+from ml.bundle import FINDER_FILES, BundleError, add_finder, bundle_hash, describe, load_unet, save_unet
 from ml.networks.ensemble import Ensemble
 
 
@@ -43,7 +42,5 @@ def join(folders: list[Path], out: Path, made_by: str) -> str:
         for about in descriptions
     ]
     save_unet(out, network.eval(), made_by, {"members": members})
-    for name in FINDER_FILES:
-        if (folders[0] / name).is_file():
-            shutil.copyfile(folders[0] / name, out / name)
-    return seal(out)
+    has_finder = all((folders[0] / name).is_file() for name in FINDER_FILES)
+    return add_finder(out, folders[0]) if has_finder else bundle_hash(describe(out))

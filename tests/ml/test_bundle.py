@@ -5,8 +5,10 @@ import shutil
 
 import pytest
 import torch
+from torch import nn
 
 from ml import bundle
+from ml.hips import load_finder
 from ml.networks.unet import UNet
 
 pytestmark = pytest.mark.skipif(not bundle.DEFAULT.joinpath("hips.json").exists(), reason="the hip finder is not there")
@@ -28,6 +30,14 @@ def test_the_default_bundle_loads_and_says_where_it_comes_from():
     assert len(loaded.sha256) == 64
     n_bytes = sum(path.stat().st_size for path in bundle.DEFAULT.iterdir())
     assert n_bytes <= bundle.MAX_BYTES
+
+
+def test_the_hip_finder_is_folded_and_says_the_same():
+    net, alone = bundle.load().finder.net, load_finder(bundle.DEFAULT).net
+    image = torch.rand(2, 2, 64, 96, generator=torch.Generator().manual_seed(1))
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in net.modules())
+    with torch.no_grad():
+        torch.testing.assert_close(net(image).softmax(1), alone(image).softmax(1), atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("name", bundle.REQUIRED_FILES)

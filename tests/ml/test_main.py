@@ -34,3 +34,14 @@ def test_seal_prints_the_hash_of_the_bundle(tmp_path, capsys):
     (tmp_path / "hips.json").write_text("{}")
     assert entry.main(["seal", str(tmp_path)]) == 0
     assert capsys.readouterr().out.strip() == bundle.bundle_hash(bundle.describe(tmp_path))
+
+
+def test_seal_names_a_bundle(tmp_path, capsys):
+    (tmp_path / "bundle.json").write_text('{"name": "ensemble", "version": "1", "other": 2}')
+    assert entry.main(["seal", str(tmp_path), "--name", "unet", "--version", "4"]) == 0
+    about = bundle.describe(tmp_path)
+    assert (about["name"], about["version"], about["other"]) == ("unet", "4", 2)
+    assert entry.main(["seal", str(tmp_path), "--version", " "]) == 2
+    assert entry.main(["seal", str(tmp_path / "nothing")]) == 2
+    assert "is no bundle" in capsys.readouterr().err
+    assert bundle.describe(tmp_path) == about

@@ -209,6 +209,8 @@ def test_folded_weights_give_the_same(name):
         after = folded(images).sigmoid()
     assert n_norms > 0
     assert not any(isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d) for module in folded.modules())
+    weights = [module.weight for module in folded.modules() if isinstance(module, nn.Conv2d | nn.Conv3d)]
+    assert all(weight.is_contiguous(memory_format=network.memory_format) for weight in weights)
     np.testing.assert_allclose(after, before, atol=1e-5)
 
 
