@@ -201,6 +201,7 @@ def test_a_bundle_folder_gives_it_back_by_its_name(name, tmp_path):
 @pytest.mark.parametrize("name", NAMES)
 def test_folded_weights_give_the_same(name):
     network = spoilt(tiny(name))
+    network = network.to(memory_format=network.memory_format)
     images = noise(network)
     n_norms = sum(isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d) for module in network.modules())
     with torch.no_grad():
