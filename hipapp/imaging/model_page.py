@@ -1,6 +1,8 @@
 """What the pages of models show: the models with how much they are used, and what was measured of one."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import Count, F, Max, QuerySet
 
@@ -9,17 +11,40 @@ from hipapp.imaging.bundles import BundleFiles, BundleRefusedError, read_bundle
 from hipapp.imaging.models import ModelVersion
 
 LABELS = {"femur": "Femur", "femoral_head": "Femoral head", "bme": "BME", "synovitis": "Synovitis", "lesion": "Lesion"}
-SETS = {"first_generator": "First generator", "second_generator": "Second generator", "validation": "Validation"}
+Described = dict[str, Any]
+MEASURED_ON = {
+    "first_generator": "First generator",
+    "second_generator": "Second generator",
+    "validation": "Validation patients while training",
+    "cross_validation": "Test patients of fold {fold}",
+}
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured figure: Dice per hip volume of a label on a set of phantoms."""
+    """Mean Dice per hip volume of one label, over `n` hips where that is said."""
 
-    where: str
-    label: str
     dice: float
     n: int | None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured of a network on one set of patients: a figure, or None, for each of `LABELS`."""
+
+    where: str
+    figures: dict[str, Figure | None]
+
+
+@dataclass(frozen=True)
+class BundledNetwork:
+    """A network as its bundle describes it: the one that answers, or a member of an ensemble. `sha256` is of a member's weights."""
+
+    title: str
+    kind: str
+    settings: str
+    sha256: str
+    measured: tuple[Measured, ...]
 
 
 def model_rows() -> QuerySet[ModelVersion]:
@@ -30,17 +55,54 @@ def model_rows() -> QuerySet[ModelVersion]:
     return rows.order_by("-is_in_force", F("last_promoted_at").desc(nulls_last=True), "-created_at")
 
 
-def figures_of(model: ModelVersion) -> list[Figure]:
-    """The Dice figures that the bundle brought along, in whatever part of its metrics they stand."""
-    found = []
-    for part in model.metrics.values():
-        for key, measured in part.items() if isinstance(part, dict) else ():
-            for label, values in measured.items() if isinstance(measured, dict) else ():
-                dice = values.get("dice") if isinstance(values, dict) else None
-                if label in LABELS and isinstance(dice, int | float):
-                    n = values.get("n")
-                    found.append(Figure(str(SETS.get(key, key)), LABELS[label], float(dice), n if isinstance(n, int) else None))
-    return found
+def networks_of(model: ModelVersion) -> list[BundledNetwork]:
+    """The network that the bundle describes, then the members where it is an ensemble; what is of no known shape is left out."""
+    own = _mapping(model.description.get("unet"))
+    members = _mapping(own.get("metrics")).get("members")
+    described = [_mapping(member) for member in members] if isinstance(members, list) else []
+    return [_network(str(model), own, "")] + [
+        _network(
+            " ".join(_word(member.get(key)) for key in ("name", "version")).strip() or "a member",
+            _mapping(member.get("unet")),
+            _word(_mapping(member.get("files")).get("unet.safetensors")),
+        )
+        for member in described
+    ]
+
+
+def _network(title: str, about: Described, sha256: str) -> BundledNetwork:
+    settings = _mapping(about.get("settings"))
+    return BundledNetwork(
+        title=title,
+        kind=_word(about.get("network", "unet")),
+        settings=", ".join(f"{key} {len(value) if isinstance(value, list) else value}" for key, value in settings.items()),
+        sha256=sha256,
+        measured=tuple(_measured(_mapping(about.get("metrics")))),
+    )
+
+
+def _measured(metrics: Described) -> Iterator[Measured]:
+    for key, words in MEASURED_ON.items():
+        values = _mapping(metrics.get(key))
+        figures = {name: _figure(_mapping(values.get("test_dice", values)).get(label)) for label, name in LABELS.items()}
+        if any(figures.values()):
+            yield Measured(words.format(fold=_word(values.get("fold"))), figures)
+
+
+def _figure(value: object) -> Figure | None:
+    """Of `{"dice": …, "n": …}`, or of the Dice alone."""
+    dice, n = (value.get("dice"), value.get("n")) if isinstance(value, dict) else (value, None)
+    if type(dice) not in (int, float) or not 0 <= dice <= 1:  # type: ignore[operator]
+        return None
+    return Figure(float(dice), n if type(n) is int else None)  # type: ignore[arg-type]
+
+
+def _mapping(value: object) -> Described:
+    return value if isinstance(value, dict) else {}
+
+
+def _word(value: object) -> str:
+    return str(value) if isinstance(value, str | int) else ""
 
 
 def shipped(is_read: bool = False) -> BundleFiles | None:

@@ -17,7 +17,7 @@ from hipapp.clinic.models import Patient
 from hipapp.imaging import bundles
 from hipapp.imaging.agreement_plot import agreement_plot
 from hipapp.imaging.comparison import compare
-from hipapp.imaging.model_page import figures_of, model_rows, shipped
+from hipapp.imaging.model_page import LABELS, model_rows, networks_of, shipped
 from hipapp.imaging.models import ModelVersion, Rescoring
 from hipapp.imaging.selectors import model_in_force, visible_rescorings
 from hipapp.imaging.services import models, rescoring
@@ -169,7 +169,8 @@ def _model_page(request: SignedInRequest, model: ModelVersion, form: RescoreForm
         "model": model,
         "current": current,
         "n_compared": n_compared,
-        "figures": figures_of(model),
+        "networks": networks_of(model),
+        "labels": LABELS.values(),
         "rescorings": visible_rescorings(request.user).filter(model_version=model)[:20],
         "promotions": model.promotions.select_related("by", "replaced")[:20],
         "form": form,
