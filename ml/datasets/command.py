@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from ml.datasets import dicom, nifti
 from ml.datasets.annotated import Annotated, Remark
 from ml.datasets.format import REPORT, DataSet, DataSetError, write
@@ -58,13 +60,21 @@ def command(arguments: list[str]) -> int:
 def _make(options: argparse.Namespace, name: str, made_by: str) -> DataSet:
     out: Path = options.out
     if options.phantoms is not None:
-        if options.phantoms < 1:
-            raise DataSetError("at least one synthetic patient is needed")
+        _check_numbers(options)
         cases = list(write_phantoms(out, options.phantoms, options.seed, options.processes, options.involved))
         (out / REPORT).write_text(report(name, made_by, cases, []), encoding="utf-8")
         return write(out, name, made_by, cases)
     found, total = _images(options)
     return prepare(out, name, made_by, found, _finder(options.bundle), total)
+
+
+def _check_numbers(options: argparse.Namespace) -> None:
+    if options.phantoms < 1:
+        raise DataSetError("at least one synthetic patient is needed")
+    if options.seed < 0:
+        raise DataSetError(f"the seed is {options.seed}; it can't be below 0")
+    if options.processes < 1:
+        raise DataSetError("at least one process is needed")
 
 
 def _images(options: argparse.Namespace) -> tuple[Iterable[Annotated | Remark], int | None]:
@@ -91,14 +101,25 @@ def _finder(bundle: Path | None) -> Finder:
     loaded: list[Any] = []
 
     def find(volume: Volume) -> Heads:
-        from ml.bundle import DEFAULT  # torch is loaded only where a hip has to be found
-        from ml.hips import find_hips, load_finder
+        from ml.hips import find_hips  # torch is loaded only where a hip has to be found
 
         if not loaded:
-            loaded.append(load_finder(bundle or DEFAULT))
+            loaded.append(_load_finder(bundle))
         return {hip.side: hip.centre_mm for hip in find_hips(volume, loaded[0]) if hip.found and hip.centre_mm}
 
     return find
+
+
+def _load_finder(bundle: Path | None) -> Any:
+    from ml.bundle import DEFAULT
+    from ml.hips import load_finder
+
+    folder = bundle or DEFAULT
+    try:
+        return load_finder(folder)
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        why = " ".join(f"{type(error).__name__}: {error}".split())
+        raise DataSetError(f"{folder} has no hip finder that can be used ({why})") from error
 
 
 def _refuse(message: str) -> int:

@@ -124,10 +124,13 @@ def _lines(path: Path, needed: set[str]) -> list[tuple[int, dict[str, str]]]:
     except csv.Error:
         dialect = csv.excel
     reader = csv.DictReader(text.splitlines(), dialect=dialect)
-    columns = {(name or "").strip().lower() for name in reader.fieldnames or ()}
-    if missing := needed - columns:
-        raise DataSetError(f"{path} lacks the column {', '.join(sorted(missing))}")
-    return [
-        (reader.line_num, {(key or "").strip().lower(): (value or "").strip() for key, value in row.items() if key})
-        for row in reader
-    ]
+    try:
+        columns = {(name or "").strip().lower() for name in reader.fieldnames or ()}
+        if missing := needed - columns:
+            raise DataSetError(f"{path} lacks the column {', '.join(sorted(missing))}")
+        return [
+            (reader.line_num, {(key or "").strip().lower(): (value or "").strip() for key, value in row.items() if key})
+            for row in reader
+        ]
+    except csv.Error as error:
+        raise DataSetError(f"{path}, line {reader.reader.line_num}: {error}") from error

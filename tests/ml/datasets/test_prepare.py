@@ -2,12 +2,14 @@
 
 import itertools
 import json
+import shutil
 from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
 import pytest
 
+from ml.bundle import DEFAULT as DEFAULT_BUNDLE
 from ml.datasets import command, read
 from ml.labels import BITS, LABELS
 from tests.ml.datasets.cases import (
@@ -400,6 +402,7 @@ def test_frames_that_were_left_out_as_empty_are_empty_again(tmp_path):
         ("file,patient,side\na,b,upper\n", "line 2: side is 'upper'"),
         ("file,patient,colour\na,b,red\n", "column colour is not known"),
         ("file,patient\n", "has no rows"),
+        (f"file,patient\n{'x' * 140_000},P1\n", "line 2: field larger than field limit"),
     ],
 )
 def test_a_wrong_table_is_told_with_its_line(tmp_path, made, capsys, text, why):
@@ -419,3 +422,27 @@ def test_the_folder_must_be_new(tmp_path, made, capsys):
     (tmp_path / "out" / "something").write_text("")
     assert command.command([str(tmp_path / "out"), "--phantoms", "1"]) == 2
     assert "is not an empty folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["--phantoms", "0"], "at least one synthetic patient"),
+        (["--phantoms", "1", "--seed", "-1"], "the seed is -1; it can't be below 0"),
+        (["--phantoms", "1", "--processes", "0"], "at least one process"),
+    ],
+)
+def test_a_number_that_makes_no_phantom_is_told(made, capsys, arguments, why):
+    data, _ = made(*arguments)
+    assert data is None
+    assert why in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("file", ["hips.safetensors", "hips.json"])
+def test_a_bundle_whose_finder_is_damaged_is_told_in_one_line(tmp_path, capsys, monkeypatch, file):
+    monkeypatch.undo()
+    folder = shutil.copytree(DEFAULT_BUNDLE, tmp_path / "bundle")
+    (folder / file).write_bytes(b"nonsense")
+    write_nifti(tmp_path / "in", labels=("bme",))
+    assert command.command([str(tmp_path / "out"), "--nifti", str(tmp_path / "in"), "--bundle", str(folder)]) == 2
+    assert f"{folder} has no hip finder that can be used" in capsys.readouterr().err
