@@ -67,7 +67,8 @@ def load(path: Path | str = DEFAULT, device: str | None = None) -> Bundle:
     """
     folder, target = Path(path), choose(device)
     description = describe(folder)
-    _check_files(folder, description)
+    for name in FINDER_FILES:
+        _check_file(folder, description, name)
     try:
         unet = folded(load_unet(folder, description)).to(target)
         finder = load_finder(folder)
@@ -99,10 +100,22 @@ def describe(folder: Path) -> dict[str, Any]:
 
 
 def load_unet(folder: Path, description: dict[str, Any]) -> Network:
-    """The segmentation network of a folder, whichever it is, as it was trained, in evaluation mode, in its memory format."""
-    state = safetensors.torch.load_file(folder / UNET_WEIGHTS)
-    settings = description["unet"]["settings"]
-    return unet_of({name: value.float() for name, value in state.items()}, settings, network_name(description))
+    """The segmentation network of a folder, whichever it is, as it was trained, in evaluation mode, in its memory format.
+
+    Raises
+    ------
+    BundleError
+        The weights are missing, are not those described, or no network is described that they fit.
+    """
+    _check_file(folder, description, UNET_WEIGHTS)
+    about = description.get("unet")
+    if not isinstance(about, dict) or not isinstance(about.get("settings"), dict):
+        raise BundleError(f"{folder / DESCRIPTION} describes no segmentation network: it has no settings under `unet`")
+    try:
+        state = safetensors.torch.load_file(folder / UNET_WEIGHTS)
+    except SafetensorError as error:
+        raise BundleError(f"{folder / UNET_WEIGHTS} can't be read: {error}") from error
+    return unet_of({name: value.float() for name, value in state.items()}, about["settings"], network_name(description))
 
 
 def network_name(description: dict[str, Any]) -> str:
@@ -221,15 +234,14 @@ def bundle_hash(description: dict[str, Any]) -> str:
     return hashlib.sha256("".join(f"{name} {files[name]}\n" for name in sorted(files)).encode()).hexdigest()
 
 
-def _check_files(folder: Path, description: dict[str, Any]) -> None:
+def _check_file(folder: Path, description: dict[str, Any], name: str) -> None:
     files = description.get("files")
     if not isinstance(files, dict):
         raise BundleError(f"{folder / DESCRIPTION} names no files; `python -m ml seal {folder}` writes their hashes")
-    for name in REQUIRED_FILES:
-        if not (folder / name).is_file():
-            raise BundleError(f"{folder / name} is missing")
-        if files.get(name) != _file_hash(folder / name):
-            raise BundleError(f"{folder / name} is not the file that {DESCRIPTION} describes (its SHA-256 differs)")
+    if not (folder / name).is_file():
+        raise BundleError(f"{folder / name} is missing")
+    if files.get(name) != _file_hash(folder / name):
+        raise BundleError(f"{folder / name} is not the file that {DESCRIPTION} describes (its SHA-256 differs)")
 
 
 def _is_kept(name: str) -> bool:

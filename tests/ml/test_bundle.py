@@ -85,6 +85,40 @@ def test_weights_come_back_as_they_were_saved(tmp_path):
     torch.testing.assert_close(loaded(image), network(image), atol=5e-3, rtol=5e-3)
 
 
+def changed(copy, **values):
+    description = json.loads((copy / "bundle.json").read_text()) | values
+    (copy / "bundle.json").write_text(json.dumps(description))
+    return bundle.describe(copy)
+
+
+def test_the_network_alone_is_checked_too(copy):
+    """As `join` and `--start` read it: without the hip finder."""
+    content = bytearray((copy / bundle.UNET_WEIGHTS).read_bytes())
+    content[-1] ^= 1
+    (copy / bundle.UNET_WEIGHTS).write_bytes(content)
+    with pytest.raises(bundle.BundleError, match="SHA-256 differs"):
+        bundle.load_unet(copy, bundle.describe(copy))
+    (copy / bundle.UNET_WEIGHTS).unlink()
+    with pytest.raises(bundle.BundleError, match=r"unet\.safetensors is missing"):
+        bundle.load_unet(copy, bundle.describe(copy))
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [({"files": None}, "names no files"), ({"unet": {}}, "describes no segmentation network"), ({"unet": []}, "no settings")],
+)
+def test_a_description_without_files_or_network_is_refused(copy, values, why):
+    with pytest.raises(bundle.BundleError, match=why):
+        bundle.load_unet(copy, changed(copy, **values))
+
+
+def test_weights_that_are_none_are_refused_although_they_were_sealed(copy):
+    (copy / bundle.UNET_WEIGHTS).write_bytes(b"no weights")
+    bundle.seal(copy)
+    with pytest.raises(bundle.BundleError, match="can't be read"):
+        bundle.load_unet(copy, bundle.describe(copy))
+
+
 def test_figures_are_recorded_without_a_change_of_the_hash(copy):
     before = bundle.load(copy).sha256
     bundle.record(copy, "some_figures", {"dice": 0.5})
