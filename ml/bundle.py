@@ -18,6 +18,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from ml.device import choose
 from ml.hips import Finder, load_finder
 from ml.networks import Network, build
+from ml.whole import make_folder
 
 DEFAULT = Path(__file__).parent / "weights" / "default"
 DESCRIPTION = "bundle.json"
@@ -166,7 +167,7 @@ def save_unet(folder: Path, network: Network, command: str, metrics: dict[str, A
     command : the exact command that made the weights
     metrics : what was measured of them
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     state = {name: _stored(value) for name, value in network.state_dict().items() if _is_kept(name)}
     safetensors.torch.save_file(state, folder / UNET_WEIGHTS)
     path = folder / DESCRIPTION

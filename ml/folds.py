@@ -11,6 +11,7 @@ import numpy as np
 
 from ml.datasets import Case, DataSet
 from ml.manifest import write_json
+from ml.whole import make_folder
 
 FORMAT = 1
 SPLITS = "splits.json"
@@ -49,22 +50,37 @@ def strata(cases: Iterable[Case]) -> dict[str, str]:
 
 def deal(strata_of: Mapping[str, str], n_groups: int, seed: Sequence[int]) -> list[list[str]]:
     """Patients dealt into groups of as equal a size as can be, each stratum on its own, in random order."""
-    rng = np.random.default_rng(seed)
-    groups: list[list[str]] = [[] for _ in range(n_groups)]
-    n_dealt = 0
-    for stratum in sorted(set(strata_of.values())):
-        members = sorted(patient for patient, word in strata_of.items() if word == stratum)
-        for index in rng.permutation(len(members)):
-            groups[n_dealt % n_groups].append(members[index])
-            n_dealt += 1
-    return groups
+    ordered = _ordered(strata_of, seed)
+    return [ordered[first::n_groups] for first in range(n_groups)]
 
 
 def hold_out(strata_of: Mapping[str, str], share: float, seed: int) -> set[str]:
-    """A share of the patients, at least one of two or more, none where the share is 0."""
-    if share <= 0 or len(strata_of) < 2:
+    """A share of the patients, of each stratum alike: the nearest number, but one at least, and one at least stays.
+
+    None where the share is 0, and of a single patient.
+
+    Raises
+    ------
+    SplitError
+        The share is not from 0 to below 1.
+    """
+    if not 0 <= share < 1:
+        raise SplitError(f"a share of {share:g} of the patients can't be held out; it must be from 0 to below 1")
+    if share == 0 or len(strata_of) < 2:
         return set()
-    return set(deal(strata_of, max(2, round(1 / share)), [seed, 17])[0])
+    ordered = _ordered(strata_of, [seed, 17])
+    n_held_out = min(max(1, round(share * len(ordered))), len(ordered) - 1)
+    return {ordered[index * len(ordered) // n_held_out] for index in range(n_held_out)}
+
+
+def _ordered(strata_of: Mapping[str, str], seed: Sequence[int]) -> list[str]:
+    """The patients stratum by stratum, in random order within each."""
+    rng = np.random.default_rng(seed)
+    ordered: list[str] = []
+    for stratum in sorted(set(strata_of.values())):
+        members = sorted(patient for patient, word in strata_of.items() if word == stratum)
+        ordered += [members[index] for index in rng.permutation(len(members))]
+    return ordered
 
 
 def make(data: DataSet, n_folds: int, seed: int) -> dict[str, Any]:
@@ -107,7 +123,7 @@ def freeze(data: DataSet, folder: Path, n_folds: int, seed: int) -> Splits:
     """
     path = folder / SPLITS
     if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         write_json(path, make(data, n_folds, seed))
     try:
         found = json.loads(path.read_text(encoding="utf-8"))

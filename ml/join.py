@@ -5,7 +5,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from ml.bundle import FINDER_FILES, BundleError, add_finder, bundle_hash, describe, load_unet, save_unet
+from ml.bundle import FINDER_FILES, UNET_WEIGHTS, BundleError, add_finder, bundle_hash, describe, load_unet, save_unet
 from ml.networks.ensemble import Ensemble
 
 
@@ -29,14 +29,19 @@ def join(folders: list[Path], out: Path, made_by: str) -> str:
     Raises
     ------
     BundleError
-        A folder holds no bundle, or `out` holds something.
+        A folder holds no bundle, two hold the same network, or `out` holds something.
+    FolderError
+        `out` is a file.
     ValueError
         The networks can't be joined.
     """
-    if out.exists() and any(out.iterdir()):
+    if out.is_dir() and any(out.iterdir()):
         raise BundleError(f"{out} is not empty; choose another --out")
     descriptions = [describe(folder) for folder in folders]
-    network = Ensemble([load_unet(folder, about) for folder, about in zip(folders, descriptions, strict=True)])
+    networks = [load_unet(folder, about) for folder, about in zip(folders, descriptions, strict=True)]
+    if len({about["files"][UNET_WEIGHTS] for about in descriptions}) < len(folders):
+        raise BundleError("two of the bundles hold the same weights: what they say together is what each says alone")
+    network = Ensemble(networks)
     members = [
         {"name": about.get("name"), "version": about.get("version"), "files": about.get("files"), "unet": about["unet"]}
         for about in descriptions

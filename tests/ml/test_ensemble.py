@@ -106,4 +106,18 @@ def test_join_refuses_what_it_cannot_join(tmp_path, pair, capsys):
     assert "is not empty" in refused(first, second, "--out", first)
     join.join([tmp_path / "unet", tmp_path / "unet25d"], tmp_path / "c", "test")
     assert "none of them is an ensemble" in refused(first, tmp_path / "c", "--out", tmp_path / "d")
+    assert "hold the same weights" in refused(first, second, shutil.copytree(first, tmp_path / "copy"), "--out", tmp_path / "d")
     assert not (tmp_path / "d").exists()
+
+
+def test_join_refuses_damaged_weights_and_a_file_in_the_place_of_the_folder(tmp_path, pair, capsys):
+    first, second = (save(tmp_path / network.name, network) for network in pair)
+    (tmp_path / "file").write_text("a file")
+    assert main(["join", first, second, "--out", str(tmp_path / "file")]) == 2
+    assert "can't be used as a folder" in capsys.readouterr().err
+    (tmp_path / "unet25d" / bundle.UNET_WEIGHTS).write_bytes(b"no weights")
+    bundle.seal(tmp_path / "unet25d")
+    assert main(["join", first, second, "--out", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert "unet.safetensors can't be read" in said
+    assert said.count("\n") == 1

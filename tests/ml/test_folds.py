@@ -1,12 +1,14 @@
 """Folds are by patient, stratified, frozen, and refused when data or file changed."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ml import folds
 from ml.datasets import format as data_format
+from ml.whole import FolderError
 from tests.ml.toys import make_stack
 
 WORDS = ("none", "bme", "synovitis", "both")
@@ -84,3 +86,46 @@ def test_a_changed_file_or_data_set_is_refused(data, tmp_path):
 def test_too_few_patients_are_refused(data, tmp_path):
     with pytest.raises(folds.SplitError, match="12 patients"):
         folds.freeze(data, tmp_path, 13, seed=0)
+
+
+def patients(n):
+    return {f"P{number:03}": WORDS[number % len(WORDS)] for number in range(n)}
+
+
+@pytest.mark.parametrize(
+    ("n", "share", "n_held_out"),
+    [(20, 0.1, 2), (20, 0.4, 8), (20, 0.9, 18), (20, 0.99, 19), (20, 0.001, 1), (2, 0.9, 1), (1, 0.5, 0), (20, 0, 0)],
+)
+def test_the_share_that_is_held_out_is_the_one_asked_for(n, share, n_held_out):
+    held_out = folds.hold_out(patients(n), share, seed=1)
+    assert len(held_out) == n_held_out
+    assert held_out <= set(patients(n))
+
+
+def test_what_is_held_out_has_its_share_of_each_involvement():
+    words = patients(40)
+    for share in (0.1, 0.5):
+        held_out = folds.hold_out(words, share, seed=1)
+        counts = [sum(words[patient] == word for patient in held_out) for word in WORDS]
+        assert counts == [10 * share] * 4
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0, 1.5, float("nan")])
+def test_a_share_that_is_none_is_refused(share):
+    with pytest.raises(folds.SplitError, match="from 0 to below 1"):
+        folds.hold_out(patients(8), share, seed=1)
+
+
+def test_an_eighth_is_held_out_as_before():
+    """The frozen folds of docs/cross-validation can be made again: seed 1, an eighth of each fold's training patients."""
+    kept = json.loads((Path(__file__).parents[2] / "docs" / "cross-validation" / "splits.json").read_text())
+    words = kept["involvement"]
+    for number, fold in enumerate(kept["folds"]):
+        rest = {patient: word for patient, word in words.items() if patient not in fold["test"]}
+        assert sorted(folds.hold_out(rest, folds.VALIDATION_SHARE, kept["seed"] + number)) == fold["validation"]
+
+
+def test_a_file_in_the_place_of_the_folder_is_named(data, tmp_path):
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(FolderError, match="out can't be used as a folder"):
+        folds.freeze(data, tmp_path / "out", 4, seed=3)
