@@ -38,7 +38,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class BundledNetwork:
-    """A network as its bundle describes it: the one that answers, or a member of an ensemble. `sha256` is of a member's weights."""
+    """A network that answers in a bundle, or a member of an ensemble; `sha256` is of a member's weights."""
 
     title: str
     kind: str

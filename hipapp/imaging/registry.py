@@ -74,14 +74,14 @@ def store_bundle(bundle: BundleFiles, **values: object) -> ModelVersion:
     return model
 
 
-def put_in_force(model: ModelVersion, *, by: User | None = None, reason: str) -> Promotion:
+def put_in_force(model: ModelVersion, *, by: User | None = None, reason: str, is_rollback: bool = False) -> Promotion:
     """Put a model in force instead of the one that is, and note it; inside a transaction that locked the latter."""
     replaced = ModelVersion.objects.filter(is_in_force=True).first()
     ModelVersion.objects.filter(is_in_force=True).update(is_in_force=False)
     model.is_in_force = True
     model.promoted_at = model.promoted_at or timezone.now()
     model.save(update_fields=["is_in_force", "promoted_at"])
-    return Promotion.objects.create(model_version=model, replaced=replaced, by=by, reason=reason)
+    return Promotion.objects.create(model_version=model, replaced=replaced, by=by, reason=reason, is_rollback=is_rollback)
 
 
 def model_folder_root() -> Path:

@@ -11,7 +11,7 @@ from django.utils import timezone
 from hipapp.imaging import bundles
 from hipapp.imaging.models import ModelVersion, Rescoring, Score, Series, Study
 from hipapp.imaging.registry import ensure_model_in_force
-from hipapp.imaging.services import rescoring
+from hipapp.imaging.services import models, rescoring
 from hipapp.jobs.models import Job
 from tests.builders import rows
 from tests.imaging.bundles import contents, write_bundle, zipped
@@ -126,6 +126,19 @@ def test_promotion_and_going_back_on_the_page(page, compared, candidate):
     assert "unet test is in force again" in answer.content.decode()
     history = page.get(f"/models/{candidate.pk}/").content.decode()
     assert "better on BME" in history
+
+
+def test_going_back_twice_leads_two_models_back_and_says_so(page, current, candidate, administrator):
+    third = ModelVersion.objects.create(name="unet", version="3", sha256="3" * 64, files={"unet.safetensors": "x"})
+    for model in (candidate, third):
+        models.promote_model(model, administrator, reason="better")
+    assert "Put unet 2 in force again" in page.get("/models/").content.decode()
+    answer = page.post("/models/rollback/", {"reason": "worse"}, follow=True).content.decode()
+    assert "Put unet test in force again" in answer
+    assert "went back" in page.get(f"/models/{candidate.pk}/").content.decode()
+    answer = page.post("/models/rollback/", {"reason": "worse"}, follow=True).content.decode()
+    assert "In force: <strong>unet test</strong>" in answer
+    assert "No other model was in force before" in answer
 
 
 def test_the_comparison_shows_plot_table_and_who_changes(page, compared, centre):

@@ -108,6 +108,35 @@ def test_promotion_and_rollback_are_noted_with_person_and_reason(current, ready,
     ]
 
 
+def made(version: str) -> ModelVersion:
+    return ModelVersion.objects.create(name="unet", version=version, sha256=version * 64, files={"unet.safetensors": "x"})
+
+
+def test_each_rollback_goes_one_further_back(current, administrator):
+    two, three = made("2"), made("3")
+    for model in (two, three):
+        models.promote_model(model, administrator, reason="better")
+    for before in (two, current):
+        assert models.model_before() == before
+        models.rollback_model(administrator, reason="worse")
+        assert in_force() == [before.version]
+    assert models.model_before() is None
+    with pytest.raises(ConflictError, match="No model was in force before"):
+        models.rollback_model(administrator, reason="worse")
+    assert [row.is_rollback for row in Promotion.objects.all()] == [True, True, False, False, False]
+
+
+def test_a_promotion_after_a_rollback_goes_back_to_the_model_that_it_replaced(current, administrator):
+    two, three = made("2"), made("3")
+    models.promote_model(two, administrator, reason="better")
+    models.rollback_model(administrator, reason="worse")
+    models.promote_model(three, administrator, reason="better")
+    models.promote_model(current, administrator, reason="as it was")
+    assert models.model_before() == three
+    models.rollback_model(administrator, reason="worse")
+    assert models.model_before() == current
+
+
 def test_there_is_nothing_to_go_back_to_at_first(current, administrator):
     with pytest.raises(ConflictError, match="No model was in force before"):
         models.rollback_model(administrator, reason="because")

@@ -1,11 +1,13 @@
 """Models that draw outlines: imported, compared, put in force, and run again over a cohort."""
 
+import pghistory
 from django.conf import settings
 from django.db import models
 
 from hipapp.core.fields import StoredPathsField
 
 
+@pghistory.track(exclude=["settings", "metrics", "files"], model_name="ModelVersionEvent")
 class ModelVersion(models.Model):
     """A bundle of networks that has drawn, or may draw, outlines. Imported, checked by a worker, compared, then put in force."""
 
@@ -69,12 +71,13 @@ class CrossValidation(models.Model):
 
 
 class Promotion(models.Model):
-    """A model was put in force, by whom and why. Written, never changed; the newest one says what a rollback goes back to."""
+    """A model was put in force, by whom and why. Written, never changed; together they are the stack that rollbacks go down."""
 
     model_version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="promotions")
     replaced = models.ForeignKey(ModelVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="promotions")
     reason = models.CharField(max_length=300, blank=True)
+    is_rollback = models.BooleanField(default=False, help_text="Takes back the newest promotion that was not taken back yet")
     at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -104,7 +104,7 @@ def promote_model(model: ModelVersion, user: User | None, *, reason: str, is_unc
 
 
 def rollback_model(user: User | None, *, reason: str) -> Promotion:
-    """Put the model in force again that was before the one that is.
+    """Put the model in force again that was before the one that is; done again, it goes one further back.
 
     Raises
     ------
@@ -115,20 +115,24 @@ def rollback_model(user: User | None, *, reason: str) -> Promotion:
     reason = _required(reason)
     with transaction.atomic():
         current = ModelVersion.objects.select_for_update().filter(is_in_force=True).first()
-        before = model_before(current)
+        before = model_before()
         if before is None:
             raise ConflictError("No model was in force before this one.", code="no_model_before")
         if not before.files:
             raise ConflictError(f"The files of {before} were never kept. Import its bundle again.", code="no_files")
-        promotion = put_in_force(before, by=user, reason=reason)
+        promotion = put_in_force(before, by=user, reason=reason, is_rollback=True)
     log.info("model %s in force again instead of %s", before, current)
     return promotion
 
 
-def model_before(current: ModelVersion | None) -> ModelVersion | None:
-    """The model that a rollback goes back to."""
-    last = Promotion.objects.filter(model_version=current).select_related("replaced").first()
-    return last.replaced if last else None
+def model_before() -> ModelVersion | None:
+    """The model that a rollback leads to: what the newest promotion replaced that no rollback has taken back."""
+    n_taken_back = 0
+    for row in Promotion.objects.select_related("replaced"):
+        if not row.is_rollback and not n_taken_back:
+            return row.replaced
+        n_taken_back += 1 if row.is_rollback else -1
+    return None
 
 
 def may_manage_models(user: User) -> bool:

@@ -62,7 +62,7 @@ def model_list(request: SignedInRequest) -> HttpResponse:
     context = {
         "rows": model_rows(),
         "current": current,
-        "before": models.model_before(current),
+        "before": models.model_before(),
         "shipped": shipped(),
         "max_mb": bundles.MAX_BYTES >> 20,
     }
