@@ -28,6 +28,7 @@ MAX_JSON_BYTES = 4 * 2**20
 MAX_SETTING = 4096  # widths, depths and the like; larger ones only serve to exhaust the worker
 FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,60}\.(json|safetensors)")
 MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+ -]{0,39}")
+CALIBRATION = {"weights", "factor", "level", "n_hips", "unet_sha256"}  # the fields of `ml.interval.Calibration`
 SHA256 = re.compile(r"[0-9a-f]{64}")
 # Little-endian, as safetensors stores them; BF16 as its bits, numpy has no such type.
 FLOATS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
@@ -90,6 +91,7 @@ def check_bundle(contents: dict[str, bytes]) -> BundleFiles:
     name, version = (_label(description, key) for key in ("name", "version"))
     _check_hashes(description.get("files"), files)
     _check_settings(description)
+    _check_calibration(description)
     for file_name, content in sorted(files.items()):
         if file_name.endswith(".json"):
             _json(file_name, content)
@@ -102,6 +104,15 @@ def description_hash(description: dict[str, Any]) -> str:
     """The bundle's SHA-256 as `ml.bundle.bundle_hash` makes it, which can't be called here because it needs torch."""
     files = description["files"]
     return hashlib.sha256("".join(f"{name} {files[name]}\n" for name in sorted(files)).encode()).hexdigest()
+
+
+def calibration_of(description: dict[str, Any]) -> dict[str, Any] | None:
+    """The calibration of the scores' intervals, as `python -m ml interval` made it for these very weights; None without one."""
+    section = description.get("interval")
+    kept = section.get("calibration") if isinstance(section, dict) else None
+    if not isinstance(kept, dict) or kept.get("unet_sha256") != description["files"].get("unet.safetensors"):
+        return None
+    return kept
 
 
 def written(description: dict[str, Any]) -> bytes:
@@ -223,6 +234,17 @@ def _check_settings(description: dict[str, Any]) -> None:
         for value in _leaves(part.get("settings")) if isinstance(part, dict) else ():
             if isinstance(value, int | float) and abs(value) > MAX_SETTING:
                 raise BundleRefusedError(f"The settings in {DESCRIPTION} have {value:g}, more than {MAX_SETTING}.")
+
+
+def _check_calibration(description: dict[str, Any]) -> None:
+    kept = calibration_of(description)
+    if kept is None:
+        return
+    weights = kept.get("weights")
+    numbers = [*(weights if isinstance(weights, list) else ()), kept.get("factor"), kept.get("level"), kept.get("n_hips")]
+    is_whole = set(kept) == CALIBRATION and len(numbers) == 7
+    if not is_whole or not all(type(value) in (int, float) and 0 <= value < 1e9 for value in numbers) or kept["level"] >= 1:
+        raise BundleRefusedError(f"The calibration in {DESCRIPTION} is not as `python -m ml interval` writes it. Run it again.")
 
 
 def _leaves(value: object) -> Iterator[object]:

@@ -2,13 +2,14 @@
 
 import functools
 import logging
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from django.conf import settings
 
 from hipapp.core.errors import DomainError
+from hipapp.imaging.bundles import calibration_of
 from hipapp.imaging.models import ModelVersion, Series
 from hipapp.imaging.outcome import HipOutcome, StackOutcome
 from hipapp.imaging.registry import forget_folder, model_folder, model_folder_root
@@ -16,9 +17,8 @@ from hipapp.imaging.stacks import load_volume
 
 if TYPE_CHECKING:
     from ml.bundle import Bundle
-    from ml.dicom.volume import Volume
     from ml.quality import Flag
-    from ml.study_score import ScoredHip, VolumeScore
+    from ml.study_score import ScoredHip
 
 log = logging.getLogger(__name__)
 Say = Callable[[float, str], None]
@@ -53,18 +53,21 @@ def segment(series: Series, model: ModelVersion, say: Say) -> StackOutcome:
     NoModelError
         The storage has its files no more.
     """
+    from ml.study_score import score_volume
+
     say(5, "Loading the model")
-    bundle = _bundle(model.sha256)
+    bundle = replace(_bundle(model.sha256), description=model.description)  # a calibration may have come since it was loaded
     say(15, f"Reading {series.n_slices} slices")
     volume, warnings = load_volume(series)
     say(30, "Finding both hips and outlining them")
-    scored = _score(volume, bundle, bool(series.code))
+    with_interval = settings.SCORE_INTERVALS and calibration_of(model.description) is not None
+    scored = score_volume(volume, bundle, any_sequence=bool(series.code), with_interval=with_interval)
     return StackOutcome(
         hips=tuple(_hip(hip, scored.flags) for hip in scored.hips),
         pixels=volume.pixels,
         spacing_mm=volume.spacing_mm,
         uids=volume.uids,
-        warnings=tuple([*warnings, *_remarks(series)]),
+        warnings=tuple([*warnings, *_remarks(series, model)]),
     )
 
 
@@ -110,18 +113,6 @@ def _load(sha256: str) -> "Bundle":
         raise
 
 
-def _score(volume: "Volume", bundle: "Bundle", any_sequence: bool) -> "VolumeScore":
-    """Outlines, faults of the pictures and, where the settings say so, intervals."""
-    from ml.interval import NoIntervalError
-    from ml.study_score import score_volume
-
-    try:
-        return score_volume(volume, bundle, any_sequence=any_sequence, with_interval=settings.SCORE_INTERVALS)
-    except NoIntervalError as error:
-        log.warning("scored without intervals: %s", error)
-        return score_volume(volume, bundle, any_sequence=any_sequence)
-
-
 def _hip(hip: "ScoredHip", flags: "tuple[Flag, ...]") -> HipOutcome:
     outline, interval = hip.outline, hip.interval
     refused = hip.refused if outline.refused or hip.is_stopped else None  # the others are found where the score is stored
@@ -138,7 +129,8 @@ def _hip(hip: "ScoredHip", flags: "tuple[Flag, ...]") -> HipOutcome:
     )
 
 
-def _remarks(series: Series) -> list[str]:
-    if not series.code:
-        return []
-    return [f"Scored on a sequence that is not meant for it, as a radiologist asked: {series.why}"]
+def _remarks(series: Series, model: ModelVersion) -> Iterator[str]:
+    if series.code:
+        yield f"Scored on a sequence that is not meant for it, as a radiologist asked: {series.why}"
+    if settings.SCORE_INTERVALS and calibration_of(model.description) is None:
+        yield f"No interval: {model} holds no calibration for it. The page of the model says how to make one."

@@ -106,10 +106,10 @@ def _word(value: object) -> str:
 
 
 def shipped(is_read: bool = False) -> BundleFiles | None:
-    """The bundle that the release ships, where it is not among the models yet (or, with `is_read`, in any case)."""
+    """The bundle that the release ships, where the models lack it or its calibration (or, with `is_read`, in any case)."""
     try:
         bundle = read_bundle(registry.bundle_folder())
     except BundleRefusedError:
         return None
-    is_known = ModelVersion.objects.filter(sha256=bundle.sha256).exists()
-    return bundle if is_read or not is_known else None
+    known = ModelVersion.objects.filter(sha256=bundle.sha256).first()
+    return bundle if is_read or known is None or registry.brings_calibration(bundle, known) else None

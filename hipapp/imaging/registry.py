@@ -11,7 +11,7 @@ from django.utils import timezone
 from hipapp.accounts.models import User
 from hipapp.core.errors import DomainError
 from hipapp.core.storage import DamagedFileError, MissingFileError, put_content, read_content
-from hipapp.imaging.bundles import DESCRIPTION, BundleFiles, BundleRefusedError, read_bundle, written
+from hipapp.imaging.bundles import DESCRIPTION, BundleFiles, BundleRefusedError, calibration_of, read_bundle, written
 from hipapp.imaging.models import ModelVersion, Promotion
 
 
@@ -72,6 +72,20 @@ def store_bundle(bundle: BundleFiles, **values: object) -> ModelVersion:
         },
     )
     return model
+
+
+def brings_calibration(bundle: BundleFiles, model: ModelVersion) -> bool:
+    """Whether the same weights come with a calibration of intervals that the model does not have."""
+    return calibration_of(bundle.description) not in (None, calibration_of(model.description))
+
+
+def renew_figures(model: ModelVersion, bundle: BundleFiles) -> None:
+    """Keep what was measured of a model's weights since they came: the calibration of its intervals and its figures."""
+    metrics = _section(bundle.description, "metrics")
+    parts = {part: model.description[part] | {"metrics": metrics[part]} for part in metrics if part in model.settings}
+    model.description |= parts | {"interval": bundle.description["interval"]}
+    model.metrics = metrics
+    model.save(update_fields=["description", "metrics"])
 
 
 def put_in_force(model: ModelVersion, *, by: User | None = None, reason: str, is_rollback: bool = False) -> Promotion:

@@ -31,6 +31,14 @@ def contents(version: str = "test", seed: int = 0, **changes) -> dict[str, bytes
     return {"bundle.json": json.dumps(description).encode(), **files}
 
 
+def calibrated(files: dict[str, bytes], factor: float = 1.6, **changes) -> dict[str, bytes]:
+    """The same files after `python -m ml interval`; `changes` of the calibration by key."""
+    about = json.loads(files["bundle.json"])
+    own = {"weights": [0.1, 0.2, 0.6, 0.07], "factor": factor, "level": 0.9, "n_hips": 77}
+    own |= {"unet_sha256": about["files"]["unet.safetensors"]}
+    return files | {"bundle.json": json.dumps(about | {"interval": {"calibration": own | changes}}).encode()}
+
+
 def write_bundle(folder: Path, **values) -> Path:
     """A bundle as a folder."""
     folder.mkdir(exist_ok=True)

@@ -11,7 +11,7 @@ import pytest
 
 from hipapp.imaging import bundles
 from hipapp.imaging.bundles import BundleRefusedError, read_bundle
-from tests.imaging.bundles import contents, weights, write_bundle, zipped
+from tests.imaging.bundles import calibrated, contents, weights, write_bundle, zipped
 
 
 class Bomb:
@@ -51,6 +51,28 @@ def test_the_shipped_bundle_passes():
     from hipapp.imaging.registry import bundle_folder
 
     assert read_bundle(bundle_folder()).n_bytes < 16_000_000
+
+
+def test_a_calibration_of_these_weights_is_found():
+    assert bundles.calibration_of(read_bundle(zipped(calibrated(contents()))).description)["n_hips"] == 77
+    assert bundles.calibration_of(read_bundle(zipped(contents())).description) is None
+    assert bundles.calibration_of(read_bundle(zipped(calibrated(contents(), unet_sha256="0" * 64))).description) is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"weights": [1, 2]}, {"weights": [1, 2, 3, "4"]}, {"weights": 4}, {"factor": None}, {"factor": -1}),
+        *({"factor": 10**400}, {"level": 1.5}, {"n_hips": "many"}, {"more": 1}),
+    ],
+)
+def test_a_calibration_that_no_interval_could_be_made_with_is_refused(changes):
+    refused(zipped(calibrated(contents(), **changes)), "calibration.*ml interval")
+
+
+@pytest.mark.parametrize("interval", [None, 5, [], {}, {"calibration": 5}, {"calibration": {}}])
+def test_an_interval_that_says_nothing_is_no_calibration(interval):
+    assert bundles.calibration_of(read_bundle(zipped(contents(interval=interval))).description) is None
 
 
 @pytest.mark.parametrize("name", ["weights.pt", "weights.pkl", "pytorch_model.bin", "run.py", "bundle.json.exe"])

@@ -1,16 +1,21 @@
 """A score's interval and the faults of its pictures: stored, shown on the study's page, given by the API."""
 
+import json
 from dataclasses import asdict, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from hipapp.imaging import inference
+from hipapp.imaging.inference import segment  # before conftest replaces it
 from hipapp.imaging.models import ModelVersion, Score, Segmentation, Series, Study
 from hipapp.imaging.outcome import StackOutcome
 from hipapp.imaging.results import results_of_studies
 from hipapp.imaging.services.scores import store_outcome
+from ml.bundle import Bundle
 from ml.quality import Flag
+from tests.imaging.bundles import calibrated, contents
 from tests.imaging.studies import _hip
 
 pytestmark = pytest.mark.django_db
@@ -67,6 +72,33 @@ def test_the_page_and_the_api_show_both(client, radiologist, study, model):
     hip = client.get(f"/api/v1/studies/{study.pk}/").json()["hips"]["right"]
     assert (hip["interval_low"], hip["interval_high"], hip["interval_level"]) == (0.41, 0.93, 0.9)
     assert hip["flags"][0]["message"] == NOISE.message
+
+
+@pytest.mark.parametrize(
+    ("is_on", "has_calibration", "is_asked", "words"),
+    [(True, True, True, ""), (True, False, False, "No interval: unet 2 holds no calibration"), (False, False, False, "")],
+)
+def test_a_model_without_a_calibration_scores_without_an_interval_and_says_so(
+    study, model, monkeypatch, settings, is_on, has_calibration, is_asked, words
+):
+    asked = []
+
+    def score_volume(volume, bundle, any_sequence, with_interval):
+        asked.append((bundle.description, with_interval))
+        return SimpleNamespace(hips=(), flags=())
+
+    settings.SCORE_INTERVALS = is_on
+    files = calibrated(contents()) if has_calibration else contents()
+    model.description = json.loads(files["bundle.json"])
+    monkeypatch.setattr("ml.study_score.score_volume", score_volume)
+    monkeypatch.setattr(inference, "_bundle", lambda sha256: Bundle(None, None, "unet", "2", sha256, {"kept": "before"}))
+    volume = SimpleNamespace(pixels=None, spacing_mm=(), uids=())
+    monkeypatch.setattr(inference, "load_volume", lambda series: (volume, ["as read"]))
+    outcome = segment(study.chosen_series, model, lambda percent, said: None)
+    assert asked == [(model.description, is_asked)], "what the row says counts, not this machine's copy"
+    assert outcome.warnings[0] == "as read"
+    assert "".join(outcome.warnings[1:]).startswith(words)
+    assert len(outcome.warnings) == 1 + bool(words)
 
 
 def test_inference_passes_on_what_the_network_half_says():

@@ -1,5 +1,6 @@
 """The administrator's pages of models, as a browser uses them."""
 
+import json
 import pickle
 from datetime import date
 
@@ -14,7 +15,7 @@ from hipapp.imaging.registry import ensure_model_in_force
 from hipapp.imaging.services import models, rescoring
 from hipapp.jobs.models import Job
 from tests.builders import rows
-from tests.imaging.bundles import contents, write_bundle, zipped
+from tests.imaging.bundles import calibrated, contents, write_bundle, zipped
 
 pytestmark = pytest.mark.django_db
 
@@ -111,6 +112,31 @@ def test_the_shipped_bundle_is_offered_when_it_is_another(page, current, model_f
     assert "This release ships unet 5" in page.get("/models/").content.decode()
     page.post("/models/import/", {"shipped": "1"})
     assert ModelVersion.objects.get(version="5").state == "checking"
+
+
+def test_the_same_weights_with_a_calibration_are_taken_by_the_page(page, current, model_folder):
+    assert "Import the shipped model" not in page.get("/models/").content.decode()
+    (model_folder / "bundle.json").write_bytes(calibrated(contents())["bundle.json"])
+    assert "Import the shipped model" in page.get("/models/").content.decode()
+    answer = page.post("/models/import/", {"bundle": as_zip(calibrated(contents()))}, follow=True).content.decode()
+    assert "its calibration and figures are renewed" in answer
+    assert not Job.objects.exists()
+    assert "Import the shipped model" not in page.get("/models/").content.decode()
+
+
+def test_the_page_says_whether_scores_have_an_interval_and_how_to_get_one(page, current, settings):
+    def said():
+        return " ".join(page.get(f"/models/{current.pk}/").content.decode().split())
+
+    assert "its bundle holds no calibration" in said()
+    assert "python -m ml interval --model FOLDER" in said()
+    about = json.loads(calibrated(contents())["bundle.json"])
+    ModelVersion.objects.filter(pk=current.pk).update(description=about)
+    assert "90 % interval, calibrated on 77 hips" in said()
+    assert "HIPAPP_SCORE_INTERVALS=1" in said()
+    settings.SCORE_INTERVALS = True
+    assert "90 % interval, calibrated on 77 hips" in said()
+    assert "HIPAPP_SCORE_INTERVALS" not in said()
 
 
 def test_pages_without_any_model_say_what_goes_there(page):

@@ -1,18 +1,19 @@
 """Models imported, checked, put in force and taken back, by an administrator or by command."""
 
+import pghistory
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from hipapp.core.errors import ConflictError, DomainError, ForbiddenError
 from hipapp.imaging import inference
-from hipapp.imaging.bundles import BundleRefusedError, read_bundle
+from hipapp.imaging.bundles import BundleRefusedError, calibration_of, read_bundle
 from hipapp.imaging.models import ModelVersion, Promotion, Score, Study
 from hipapp.imaging.registry import ensure_model_in_force
 from hipapp.imaging.services import models
 from hipapp.jobs.models import Job
 from tests.builders import rows
-from tests.imaging.bundles import contents, write_bundle, zipped
+from tests.imaging.bundles import calibrated, contents, write_bundle, zipped
 from tests.imaging.studies import receive, run_job, stir_files
 
 pytestmark = pytest.mark.django_db
@@ -83,6 +84,38 @@ def test_the_same_bundle_or_the_same_version_does_not_come_twice(ready, administ
         models.import_bundle(bundle("2"), administrator)
     with pytest.raises(ConflictError, match="another version"):
         models.import_bundle(bundle("2", seed=99), administrator)
+
+
+def test_the_same_weights_come_again_with_a_calibration(ready, administrator):
+    files = calibrated(contents("2", 7, unet={"settings": {"base": 64}, "metrics": {"bme": 0.9}}))
+    with pghistory.context(user=administrator.pk):
+        model = models.import_bundle(read_bundle(zipped(files)), administrator)
+    ready.refresh_from_db()
+    assert (model, ready.state, ready.metrics) == (ready, "ready", {"unet": {"bme": 0.9}})
+    assert calibration_of(ready.description)["factor"] == 1.6
+    assert ready.description["unet"] == {"settings": {"base": 16}, "metrics": {"bme": 0.9}}, "what decides a score stays"
+    newest = ready.events.order_by("-pgh_id").first()
+    assert (newest.pgh_label, newest.pgh_context.metadata["user"]) == ("update", administrator.pk)
+    assert newest.description == ready.description
+    with pytest.raises(ConflictError, match="here already, as unet 2"):
+        models.import_bundle(read_bundle(zipped(files)), administrator)
+    models.import_bundle(read_bundle(zipped(calibrated(contents("2", 7), factor=1.9))), administrator)
+    ready.refresh_from_db()
+    assert calibration_of(ready.description)["factor"] == 1.9
+
+
+def test_a_calibration_of_other_weights_renews_nothing(ready, administrator):
+    files = calibrated(contents("2", 7), unet_sha256="0" * 64)
+    with pytest.raises(ConflictError, match="here already, as unet 2"):
+        models.import_bundle(read_bundle(zipped(files)), administrator)
+
+
+def test_the_command_says_that_the_calibration_is_renewed(current, tried, tmp_path, capsys):
+    write_bundle(tmp_path / "one")
+    (tmp_path / "one" / "bundle.json").write_bytes(calibrated(contents())["bundle.json"])
+    call_command("models", "import", str(tmp_path / "one"))
+    assert "unet test was here already; its calibration and figures are renewed" in capsys.readouterr().out
+    assert tried == []
 
 
 def test_only_administrators_change_models(ready, radiologist, rheumatologist, coordinator):

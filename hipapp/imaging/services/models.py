@@ -9,7 +9,7 @@ from hipapp.accounts.permissions import Act, can
 from hipapp.core.errors import ConflictError, DomainError, ForbiddenError
 from hipapp.imaging.bundles import BundleFiles, BundleRefusedError
 from hipapp.imaging.models import ModelVersion, Promotion, Score
-from hipapp.imaging.registry import ensure_model_in_force, put_in_force, store_bundle
+from hipapp.imaging.registry import brings_calibration, ensure_model_in_force, put_in_force, renew_figures, store_bundle
 from hipapp.jobs.services import order_job
 
 log = logging.getLogger(__name__)
@@ -19,6 +19,8 @@ State = ModelVersion.State
 def import_bundle(bundle: BundleFiles, user: User | None) -> ModelVersion:
     """The row of a new bundle, still to be checked by a worker (`order_check`) or here (`check_model`).
 
+    The same weights again, with another calibration of intervals, need no check: only what was measured of them is renewed.
+
     Raises
     ------
     ConflictError
@@ -27,7 +29,10 @@ def import_bundle(bundle: BundleFiles, user: User | None) -> ModelVersion:
     _require_administrator(user)
     with transaction.atomic():
         if known := ModelVersion.objects.select_for_update().filter(sha256=bundle.sha256).exclude(state=State.REFUSED).first():
-            raise ConflictError(f"This bundle is here already, as {known}.", code="model_known", field="bundle")
+            if not brings_calibration(bundle, known):
+                raise ConflictError(f"This bundle is here already, as {known}.", code="model_known", field="bundle")
+            renew_figures(known, bundle)
+            return known
         if ModelVersion.objects.filter(name=bundle.name, version=bundle.version).exclude(sha256=bundle.sha256).exists():
             raise ConflictError(
                 f"Another model is called {bundle.name} {bundle.version} already, and scores are told apart by that. Give the "

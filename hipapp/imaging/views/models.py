@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db import transaction
@@ -93,8 +94,12 @@ def _import(request: SignedInRequest) -> HttpResponse:
         bundle = bundles.read_bundle(file)  # type: ignore[arg-type]
     with transaction.atomic():
         model = models.import_bundle(bundle, request.user)
-        models.order_check(model, request.user)
-    messages.success(request, f"{model} is imported, and is being checked.")
+        if model.state == ModelVersion.State.CHECKING:
+            models.order_check(model, request.user)
+            said = f"{model} is imported, and is being checked."
+        else:
+            said = f"{model} was here already; its calibration and figures are renewed."
+    messages.success(request, said)
     return redirect("imaging:model", pk=model.pk)
 
 
@@ -170,6 +175,8 @@ def _model_page(request: SignedInRequest, model: ModelVersion, form: RescoreForm
         "current": current,
         "n_compared": n_compared,
         "networks": networks_of(model),
+        "calibration": bundles.calibration_of(model.description),
+        "has_intervals": settings.SCORE_INTERVALS,
         "labels": LABELS.values(),
         "rescorings": visible_rescorings(request.user).filter(model_version=model)[:20],
         "promotions": model.promotions.select_related("by", "replaced")[:20],

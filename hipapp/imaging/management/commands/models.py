@@ -64,6 +64,9 @@ class Command(BaseCommand):
         if not path.exists():
             raise CommandError(f"{path} is not there.")
         model = models.import_bundle(read_bundle(path), None)
+        if model.state != ModelVersion.State.CHECKING:
+            self.stdout.write(f"{model} was here already; its calibration and figures are renewed.")
+            return
         models.check_model(model)
         self.stdout.write(f"{model} ({model.sha256[:12]}) is ready. It is not in force: compare it, then promote it.")
 
