@@ -12,7 +12,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -30,15 +30,17 @@ from ml.comparison_text import as_markdown, overview
 from ml.crossval_fold import BUNDLE, CASES, FOLD, Job, make_bundle, read_network, recipe, run_fold
 from ml.datasets import DataSet, DataSetError
 from ml.device import CPU, DeviceError, choose
-from ml.docs_table import put_block
+from ml.docs_table import PageError, around, put_block
 from ml.folds import SplitError, Splits
 from ml.losses import LOSSES
 from ml.networks import NETWORKS
 from ml.precision import PRECISIONS
-from ml.train import Plan, TrainingError, batch_shape
+from ml.train import Plan, TrainingError, batch_shape, check_plan
 from ml.train_command import add_window
+from ml.whole import FolderError
 
 LOCK = ".lock"
+DOCS_MARK = "networks"
 UNLIMITED_STEPS = 1_000_000
 N_CHECKS = 4
 
@@ -47,18 +49,23 @@ class CrossValidationError(RuntimeError):
     """A folder of results can't be gone on with."""
 
 
+ERRORS = (
+    BundleError, CrossValidationError, SplitError, DataSetError, DeviceError, TrainingError, PageError, FolderError,
+)  # fmt: skip
+
+
 def command(arguments: list[str]) -> int:
     """Run `python -m ml crossval …`; 0 when every fold is done, 2 with one line on stderr where it can't be."""
     options = _parser().parse_args(arguments)
     made_by = shlex.join(["python", "-m", "ml", "crossval", *arguments])
     try:
         result = cross_validate(options, made_by)
-    except (BundleError, CrossValidationError, SplitError, DataSetError, DeviceError, TrainingError) as error:
+        print(as_markdown(result))
+        if options.docs:
+            put_block(options.docs, DOCS_MARK, overview(result))
+    except ERRORS as error:
         print(f"python -m ml crossval: {error}", file=sys.stderr)
         return 2
-    print(as_markdown(result))
-    if options.docs:
-        put_block(options.docs, "networks", overview(result))
     return 0
 
 
@@ -100,10 +107,11 @@ def _parser() -> argparse.ArgumentParser:
 def cross_validate(options: argparse.Namespace, made_by: str) -> dict[str, Any]:
     """Train and measure what is missing, then write the tables; the result as in `result.json`."""
     data = datasets.read(options.dataset)
-    splits = folds.freeze(data, options.out, options.folds, options.seed)
     devices = _devices(options.device)
-    n_parallel = options.parallel or len(devices)
-    jobs = list(_jobs(options, data, splits, n_parallel, made_by))
+    n_parallel = len(devices) if options.parallel is None else options.parallel
+    plans = _checked_plans(options, n_parallel)
+    splits = folds.freeze(data, options.out, options.folds, options.seed)
+    jobs = list(_jobs(options, data, splits, plans, made_by))
     with _alone(options.out):
         open_jobs = [job for job in jobs if not _is_done(job)]
         print(f"{len(jobs) - len(open_jobs)} of {len(jobs)} folds are done", file=sys.stderr)
@@ -116,36 +124,51 @@ def cross_validate(options: argparse.Namespace, made_by: str) -> dict[str, Any]:
         return summarise(options.out, data, splits, jobs, made_by)
 
 
-def _jobs(options: argparse.Namespace, data: DataSet, splits: Splits, n_parallel: int, made_by: str) -> Iterator[Job]:
+def _checked_plans(options: argparse.Namespace, n_parallel: int) -> list[Plan]:
+    """The plan of each network. What could not be trained or written down at the end is refused here, before the first fold."""
+    if n_parallel < 1:
+        raise CrossValidationError(f"parallel is {n_parallel}; it must be above 0")
+    if options.docs:
+        around(options.docs, DOCS_MARK)
+    threads = max(1, (os.cpu_count() or 1) // n_parallel) if options.threads is None else options.threads
+    plans = [_plan(options, network, threads) for network in dict.fromkeys(options.networks)]
+    for plan in plans:
+        check_plan(plan)
+    return plans
+
+
+def _plan(options: argparse.Namespace, network: str, threads: int) -> Plan:
+    n_hips, n_slices = batch_shape(network, options.hips, options.slices, (6, 2))
+    return Plan(
+        network=network,
+        base=options.base,
+        seed=options.seed,
+        steps=UNLIMITED_STEPS if options.steps is None else options.steps,
+        minutes=math.inf if options.minutes_per_fold is None else options.minutes_per_fold,
+        learning_rate=options.learning_rate,
+        warm_up=options.warm_up,
+        loss=options.loss,
+        n_hips=n_hips,
+        n_slices=n_slices,
+        augmentation=options.augmentation,
+        rows=options.window[0],
+        columns=options.window[1],
+        precision=options.precision,
+        n_checks=N_CHECKS,
+        patience=options.patience,
+        ema_decay=0.99,
+        threads=threads,
+        workers=options.workers,
+        start=str(options.start or ""),
+    )
+
+
+def _jobs(options: argparse.Namespace, data: DataSet, splits: Splits, plans: Iterable[Plan], made_by: str) -> Iterator[Job]:
     """Fold by fold, so that the networks can be compared before all is done."""
-    threads = options.threads or max(1, (os.cpu_count() or 1) // n_parallel)
     start = _start(options.start, data) if options.start else {}
+    made_of = (splits.sha256, data.fingerprint, made_by, options.bundle, start)
     for number, fold in enumerate(splits.folds, 1):
-        for network in dict.fromkeys(options.networks):
-            n_hips, n_slices = batch_shape(network, options.hips, options.slices, (6, 2))
-            plan = Plan(
-                network=network,
-                base=options.base,
-                seed=options.seed,
-                steps=options.steps or UNLIMITED_STEPS,
-                minutes=options.minutes_per_fold or math.inf,
-                learning_rate=options.learning_rate,
-                warm_up=options.warm_up,
-                loss=options.loss,
-                n_hips=n_hips,
-                n_slices=n_slices,
-                augmentation=options.augmentation,
-                rows=options.window[0],
-                columns=options.window[1],
-                precision=options.precision,
-                n_checks=N_CHECKS,
-                patience=options.patience,
-                ema_decay=0.99,
-                threads=threads,
-                workers=options.workers,
-                start=str(options.start or ""),
-            )
-            made_of = (splits.sha256, data.fingerprint, made_by, options.bundle, start)
+        for plan in plans:
             yield Job(options.dataset, options.out, number, fold, plan, *made_of)
 
 
@@ -188,7 +211,7 @@ def _is_done(job: Job) -> bool:
     path = job.folder / FOLD
     if not path.exists():
         return False
-    found = json.loads(path.read_text(encoding="utf-8"))
+    found = _read(path)
     for key, wanted, word in (
         ("splits_sha256", job.splits_sha256, "folds"),
         ("fingerprint", job.fingerprint, "data set"),
@@ -265,5 +288,14 @@ def finished(out: Path, splits: Splits) -> dict[Path, dict[str, Any]]:
     """What each fold in the folder that is done says of itself, network by network; earlier commands' networks too."""
     entries = [network + end for network in NETWORKS for end in ("", STARTED)]
     paths = [out / entry / f"fold_{number}" / FOLD for entry in entries for number in range(1, len(splits.folds) + 1)]
-    found = {path.parent: json.loads(path.read_text(encoding="utf-8")) for path in paths if path.exists()}
+    found = {path.parent: _read(path) for path in paths if path.exists()}
     return {folder: about for folder, about in found.items() if about["splits_sha256"] == splits.sha256}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """What a fold that is done says of itself."""
+    try:
+        about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CrossValidationError(f"{path} can't be read ({error}); delete this fold to train it anew") from error
+    return about

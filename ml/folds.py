@@ -123,8 +123,9 @@ def freeze(data: DataSet, folder: Path, n_folds: int, seed: int) -> Splits:
     """
     path = folder / SPLITS
     if not path.exists():
+        splits = make(data, n_folds, seed)
         make_folder(folder)
-        write_json(path, make(data, n_folds, seed))
+        write_json(path, splits)
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         said = found.pop("sha256")

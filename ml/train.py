@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -27,7 +28,7 @@ from ml.networks import NETWORKS, Network, build
 from ml.networks.unet import UNet
 from ml.networks.unet25d import UNet25D
 from ml.networks.widen import widen
-from ml.whole import whole
+from ml.whole import make_folder, whole
 
 WARM_UP_STEPS = 150
 STACK_BATCH = (4, 4)  # hips, and slices of each, for networks that take whole stacks
@@ -35,6 +36,7 @@ EMA_DECAY = 0.998
 GRADIENT_NORM = 5.0
 EXTRA_WEIGHT = 0.3
 CHECKPOINT, MANIFEST = "checkpoint.pt", "run.json"
+MAX_SEED = 2**32 - 1
 CHECKPOINT_EVERY = 100  # steps
 READ_EVERY = 20  # steps between two looks at the loss on a GPU, each of which waits for it
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
@@ -148,10 +150,11 @@ def train(
     ------
     TrainingError
         The loss is not finite, or `out` holds a checkpoint of another plan, or labels are missing that the loss needs.
+    _refuse_numbers(plan)
     """
     _refuse_unfit(plan, material)
     torch.set_num_threads(plan.threads)
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     state = start(plan, out, device)
     notes = _manifest(plan, material, state, made_by)
     manifest.write_json(out / MANIFEST, notes)
@@ -189,6 +192,20 @@ def train(
     draw_curves(out)
     return state
 
+def check_plan(plan: Plan) -> None:
+    """Refuse a plan that no material could be trained with, before any is made or read.
+
+    Raises
+    ------
+    TrainingError
+        A number is out of its range, or the network can't start from the bundle.
+    BundleError
+        What it would start from is no bundle, or a damaged one.
+    """
+    _refuse_numbers(plan)
+    _begin(plan)
+
+
 
 def batch_shape(network: str, n_hips: int | None, n_slices: int | None, usual: tuple[int, int]) -> tuple[int, int]:
     """Hips, and slices of each, of a batch: what is asked for, or what is `usual`, or what networks of stacks need."""
@@ -222,7 +239,7 @@ def start(plan: Plan, out: Path, device: torch.device = CPU) -> State:
     parameters = [*network.parameters(), *(extra.parameters() if plan.has_extra else [])]
     optimizer = torch.optim.AdamW(parameters, lr=plan.learning_rate, weight_decay=1e-3, fused=device.type == "cuda")
     path = out / CHECKPOINT
-    kept = torch.load(path, weights_only=True, map_location=device) if path.exists() else None
+    kept = _read_checkpoint(path, device) if path.exists() else None
     chosen = kept["precision"] if kept else precision.choose(plan.precision, device)
     scaler = torch.amp.GradScaler(device.type, enabled=chosen == "fp16")
     state = State(network, extra, average, optimizer, scaler, device, chosen)
@@ -235,6 +252,14 @@ def start(plan: Plan, out: Path, device: torch.device = CPU) -> State:
             setattr(state, name, kept[name])
     _cut_log(out, state.step)
     return state
+
+def _read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
+    try:
+        kept: dict[str, Any] = torch.load(path, weights_only=True, map_location=device)
+    except (RuntimeError, UnpicklingError, EOFError) as error:
+        raise TrainingError(f"{path} can't be read ({str(error).splitlines()[0]}); delete it to begin anew") from error
+    return kept
+
 
 
 def _begin(plan: Plan) -> Network:
@@ -352,17 +377,33 @@ def validate(state: State, examples: Sequence[Example]) -> dict[str, float | Non
     return assess.mean_dice(state.average, examples, state.device, state.precision)
 
 
-def _refuse_unfit(plan: Plan, material: Material) -> None:
-    if not material.training:
-        raise TrainingError("there is no hip to learn from")
+def _refuse_numbers(plan: Plan) -> None:
     for name in ("steps", "minutes", "base", "learning_rate", "n_hips", "n_slices", "threads"):
         if not getattr(plan, name) > 0:
-            raise TrainingError(f"{name.replace('_', ' ')} is {getattr(plan, name)}; it must be above 0")
+            raise TrainingError(f"{_word(name)} is {getattr(plan, name)}; it must be above 0")
+    for name in ("warm_up", "patience", "workers"):
+        if getattr(plan, name) < 0:
+            raise TrainingError(f"{_word(name)} is {getattr(plan, name)}; it can't be below 0")
+    if math.isinf(plan.learning_rate):
+        raise TrainingError(f"learning rate is {plan.learning_rate}; it must be a number")
+    if not 0 <= plan.seed <= MAX_SEED:
+        raise TrainingError(f"seed is {plan.seed}; it must be from 0 to {MAX_SEED}")
     sizes = ((plan.rows, CROP_ROWS), (plan.columns, CROP_COLUMNS))
     if any(not 32 <= size <= most or size % 32 for size, most in sizes):
         raise TrainingError(
             f"a window of {plan.rows} × {plan.columns} can't be used: multiples of 32, at most {CROP_ROWS} × {CROP_COLUMNS}"
         )
+
+
+def _word(name: str) -> str:
+    return name.removeprefix("n_").replace("_", " ")
+
+
+def _refuse_unfit(plan: Plan, material: Material) -> None:
+    if not material.training:
+        raise TrainingError("there is no hip to learn from")
+    if plan.patience and not material.validation:
+        raise TrainingError(f"patience {plan.patience} needs hips that validate, and there are none")
     if plan.has_extra and not all(example.has_tissues for example in material.training):
         raise TrainingError("tissues beside the labels can be learnt from phantoms only")
     if plan.loss == "regional" and not all(set(LABELS) <= set(example.labels) for example in material.training):

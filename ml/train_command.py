@@ -14,9 +14,11 @@ from ml.calibrate import calibrate
 from ml.crops import CROP_COLUMNS, CROP_ROWS
 from ml.datasets import DataSetError
 from ml.device import DeviceError, choose
+from ml.folds import SplitError
 from ml.losses import LOSSES
 from ml.networks import NETWORKS
-from ml.train import WARM_UP_STEPS, Material, Plan, State, TrainingError, batch_shape, figures_of, train
+from ml.train import WARM_UP_STEPS, Material, Plan, State, TrainingError, batch_shape, check_plan, figures_of, train
+from ml.whole import FolderError, make_folder
 
 DATA_FOLDER = Path("var/ml")
 VALIDATION_SEEDS = range(10_000, 10_012)
@@ -36,7 +38,7 @@ def command(arguments: list[str]) -> int:
             )
     try:
         _run(options, shlex.join(["python", "-m", "ml", "train", *arguments]))
-    except (TrainingError, DeviceError, DataSetError, BundleError) as error:
+    except (TrainingError, DeviceError, DataSetError, SplitError, BundleError, FolderError) as error:
         print(f"python -m ml train: {error}", file=sys.stderr)
         return 2
     return 0
@@ -44,8 +46,11 @@ def command(arguments: list[str]) -> int:
 
 def _run(options: argparse.Namespace, made_by: str) -> None:
     plan = _plan(options)
+    check_plan(plan)
+    device = choose(options.device)
+    make_folder(options.out)
     if plan.start:
-        made_by = f"{describe(Path(plan.start))['unet']['command']} && {made_by}"
+        made_by = f"{describe(Path(plan.start))['unet'].get('command', plan.start)} && {made_by}"
     if options.phantoms is not None:
         material = synthetic(options.phantoms, options.data, options.first_seed)
     else:
@@ -54,7 +59,7 @@ def _run(options: argparse.Namespace, made_by: str) -> None:
     def write(state: State, figures: dict[str, Any]) -> None:
         save_unet(options.out, state.average, made_by, {"data": material.origin} | figures)
 
-    state = train(plan, material, options.out, made_by, choose(options.device), write)
+    state = train(plan, material, options.out, made_by, device, write)
     is_whole = options.phantoms is None
     hips = [hip for hip in material.validation if is_whole or len(hip.stack.images) > dataset.N_STRAY_SLICES]
     shifts = calibrate(state.average, hips) if plan.is_calibrated else {}
@@ -129,6 +134,7 @@ def add_window(parser: argparse.ArgumentParser, default: tuple[int, int]) -> Non
 def synthetic(n_patients: int, folder: Path | None = None, first_seed: int = 0) -> Material:
     """Hips and stray crops of synthetic patients, made where the folder does not hold them; 12 further ones validate."""
     folder = folder or DATA_FOLDER / f"phantoms-{dataset.fingerprint()}"
+    make_folder(folder)
     seeds = range(first_seed, first_seed + n_patients)
     dataset.prepare([*seeds, *VALIDATION_SEEDS], folder)
     training, validation = ([Example(stack) for stack in dataset.read(some, folder)] for some in (seeds, VALIDATION_SEEDS))

@@ -3,6 +3,7 @@
 import csv
 import fcntl
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -63,12 +64,9 @@ def test_the_rows_agree_with_the_weights_that_were_kept(done):
     row = next(row for row in read_rows(folder / "cases.csv") if row.label == "femur")
     case = next(case for case in data_format.read(done[0] / "data").cases if case.id == row.case)
     logits, truth = crossval_fold.assess.hip_logits(network, case.load(), torch.device("cpu"))
-    job = next(
-        crossval._jobs(
-            crossval._parser().parse_args(done[1]), data_format.read(done[0] / "data"),
-            crossval.folds.freeze(data_format.read(done[0] / "data"), done[0] / "out", 2, 1), 1, "",
-        )
-    )  # fmt: skip
+    options, data = crossval._parser().parse_args(done[1]), data_format.read(done[0] / "data")
+    splits = crossval.folds.freeze(data, done[0] / "out", 2, 1)
+    job = next(crossval._jobs(options, data, splits, [crossval._plan(options, "unet", 1)], ""))
     again = next(found for found, _ in crossval_fold.measure(job, case, logits, truth, case.labels) if found.label == "femur")
     assert again.predicted_ml == pytest.approx(row.predicted_ml, rel=1e-3)
 
@@ -165,9 +163,80 @@ def test_a_start_that_learnt_from_these_patients_is_refused(done, capsys):
     assert "this very data set" in capsys.readouterr().err
 
 
-def test_a_start_that_is_no_bundle_is_refused(done, tmp_path, capsys):
-    assert crossval.command([*done[1], "--networks", "unet", "--start", str(tmp_path)]) == 2
-    assert "is no bundle" in capsys.readouterr().err
+@pytest.fixture
+def refused(done, tmp_path, capsys, monkeypatch):
+    """What a command says that can't be run: one line, before a fold is trained or a folder is made."""
+    monkeypatch.setattr(crossval, "run_fold", lambda *_: pytest.fail("a fold was trained"))
+
+    def say(*more):
+        out = tmp_path / "new"
+        assert crossval.command([*done[1], "--networks", "unet", "--out", str(out), *map(str, more)]) == 2
+        assert not out.exists()
+        said = capsys.readouterr().err
+        assert said.startswith("python -m ml crossval: ")
+        assert said.count("\n") == 1
+        return said
+
+    return say
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        (["--steps", "0"], "steps is 0; it must be above 0"),
+        (["--steps", "-3"], "steps is -3"),
+        (["--parallel", "0"], "parallel is 0; it must be above 0"),
+        (["--parallel", "-1"], "parallel is -1"),
+        (["--threads", "0"], "threads is 0"),
+        (["--workers", "-1"], "workers is -1"),
+        (["--hips", "0"], "hips is 0"),
+        (["--seed", "-1"], "seed is -1"),
+        (["--folds", "0"], "can't be dealt into 0 folds"),
+        (["--device", "tpu"], "is no device"),
+        (["--start", "nowhere"], "nowhere is no bundle"),
+        (["--docs", "nowhere.md"], "nowhere.md can't be read"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_before_anything_is_trained(refused, wrong, why):
+    assert why in refused(*wrong)
+
+
+@pytest.mark.parametrize(("minutes", "why"), [("0", "minutes is 0.0"), ("-1", "minutes is -1.0"), ("nan", "minutes is nan")])
+def test_folds_of_no_minutes_are_refused(done, tmp_path, capsys, minutes, why):
+    arguments = [str(done[0] / "data"), "--out", str(tmp_path / "new"), "--minutes-per-fold", minutes]
+    assert crossval.command(arguments) == 2
+    assert f"{why}; it must be above 0" in capsys.readouterr().err
+
+
+def test_a_start_that_nothing_can_start_from_is_refused(refused, tmp_path):
+    start = tmp_path / "start"
+    bundle.save_unet(start, build("unet", base=4), "test", {})
+    assert "holds a unet, not a hrnet" in refused("--start", start, "--networks", "unet", "hrnet")
+    path = start / "bundle.json"
+    sealed = path.read_text()
+    path.write_text(json.dumps({key: value for key, value in json.loads(sealed).items() if key != "files"}))
+    assert "names no files" in refused("--start", start)
+    path.write_text(sealed)
+    (start / bundle.UNET_WEIGHTS).unlink()
+    assert "unet.safetensors is missing" in refused("--start", start)
+
+
+def test_a_page_without_marks_is_refused(refused, tmp_path):
+    (tmp_path / "page.md").write_text("no marks")
+    assert "needs the marks <!-- networks -->" in refused("--docs", tmp_path / "page.md")
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(done, tmp_path, capsys):
+    (tmp_path / "file").write_text("a file")
+    assert crossval.command([*done[1], "--out", str(tmp_path / "file")]) == 2
+    assert "file can't be used as a folder" in capsys.readouterr().err
+
+
+def test_a_fold_that_can_t_be_read_is_named(done, tmp_path, capsys):
+    out = shutil.copytree(done[0] / "out", tmp_path / "out")
+    (out / "unet" / "fold_1" / "fold.json").write_text("{")
+    assert crossval.command([*done[1], "--out", str(out)]) == 2
+    assert "fold.json can't be read" in capsys.readouterr().err
 
 
 def test_each_fold_is_a_bundle(done):

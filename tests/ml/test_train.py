@@ -24,6 +24,27 @@ def toy_data(monkeypatch):
     monkeypatch.setattr(dataset, "read", lambda seeds, _: [make_stack(seed, 6) for seed in list(seeds)[:3]])
 
 
+@pytest.fixture
+def no_data(monkeypatch):
+    """Synthetic patients that must not be asked for: what is refused is refused before they are made."""
+    monkeypatch.setattr(dataset, "prepare", lambda *_: pytest.fail("synthetic patients were made for nothing"))
+
+
+@pytest.fixture
+def one_label(tmp_path):
+    """The arguments of a training run on a data set of four patients with one label."""
+    folder = tmp_path / "data"
+    cases = [
+        data_format.write_case(
+            folder, patient=f"P{n}", visit="V1", side="right", labels=["bme"], stack=make_stack(n, 4),
+            positions_mm=np.zeros(4), volumes_ml={"bme": 1.0}, spacing_mm=(4, 1, 1), source="nifti",
+        )
+        for n in range(4)
+    ]  # fmt: skip
+    data_format.write(folder, "toys", "test", cases)
+    return ["--dataset", str(folder), "--steps", "2", "--base", "4", "--workers", "0", "--hips", "2", "--slices", "1"]
+
+
 def run(out, n_steps, *more):
     return train_command.command([*ARGUMENTS, "--steps", str(n_steps), "--out", str(out), "--data", "unused", *more])
 
@@ -177,25 +198,15 @@ def test_the_clock_ends_a_run(tmp_path):
     assert state.seconds >= 1
 
 
-def test_a_data_set_with_one_label_trains_and_no_patient_is_on_both_sides(tmp_path):
-    folder = tmp_path / "data"
-    cases = [
-        data_format.write_case(
-            folder, patient=f"P{n}", visit="V1", side="right", labels=["bme"], stack=make_stack(n, 4),
-            positions_mm=np.zeros(4), volumes_ml={"bme": 1.0}, spacing_mm=(4, 1, 1), source="nifti",
-        )
-        for n in range(4)
-    ]  # fmt: skip
-    data = data_format.write(folder, "toys", "test", cases)
-    arguments = ["--dataset", str(folder), "--steps", "2", "--base", "4", "--workers", "0", "--hips", "2", "--slices", "1"]
-    assert (
-        train_command.command([*arguments, "--network", "unetpp", "--loss", "small-lesions", "--out", str(tmp_path / "out")]) == 0
-    )
-    notes = json.loads((tmp_path / "out" / train.MANIFEST).read_text())
+def test_a_data_set_with_one_label_trains_and_no_patient_is_on_both_sides(one_label, tmp_path):
+    out = tmp_path / "out"
+    assert train_command.command([*one_label, "--network", "unetpp", "--loss", "small-lesions", "--out", str(out)]) == 0
+    data = data_format.read(tmp_path / "data")
+    notes = json.loads((out / train.MANIFEST).read_text())
     assert notes["data"] == {"name": "toys", "fingerprint": data.fingerprint, "n_training_hips": 3, "n_validation_hips": 1}
     split = train_command.from_data_set(data, 1, 0.5)
     assert len(split.training) + len(split.validation) == 4
-    assert folds.hold_out(folds.strata(data.cases), 0.5, 1) < {case.patient for case in cases}
+    assert folds.hold_out(folds.strata(data.cases), 0.5, 1) < {case.patient for case in data.cases}
 
 
 def test_a_loss_that_needs_all_labels_refuses_others(tmp_path):
@@ -251,11 +262,68 @@ def test_patients_of_validation_and_test_cannot_be_trained_on(capsys):
         (["--base", "0"], "base is 0"),
         (["--learning-rate", "nan"], "learning rate is nan"),
         (["--window", "50", "50"], "multiples of 32"),
+        (["--minutes", "0"], "minutes is 0.0; it must be above 0"),
+        (["--hips", "0"], "hips is 0; it must be above 0"),
+        (["--slices", "-1"], "slices is -1; it must be above 0"),
+        (["--threads", "0"], "threads is 0"),
+        (["--learning-rate", "inf"], "learning rate is inf"),
+        (["--workers", "-1"], "workers is -1; it can't be below 0"),
+        (["--patience", "-2"], "patience is -2; it can't be below 0"),
+        (["--warm-up", "-5"], "warm up is -5"),
+        (["--seed", "-1"], "seed is -1; it must be from 0 to 4294967295"),
+        (["--seed", "4294967296"], "seed is 4294967296"),
         (["--start", "nowhere"], "nowhere is no bundle"),
+        (["--device", "tpu"], "is no device"),
     ],
 )
-def test_what_cannot_be_trained_is_refused_in_one_line(toy_data, tmp_path, capsys, wrong, why):
-    assert train_command.command([*ARGUMENTS, "--out", str(tmp_path), "--data", "unused", *wrong]) == 2
+def test_what_cannot_be_trained_is_refused_in_one_line(no_data, tmp_path, capsys, wrong, why):
+    assert train_command.command([*ARGUMENTS, "--out", str(tmp_path), *wrong]) == 2
+    said = capsys.readouterr().err
+    assert why in said
+    assert said.count("\n") == 1
+
+
+def test_a_start_without_weights_or_network_is_refused_in_one_line(no_data, tmp_path, capsys):
+    bundle.save_unet(tmp_path / "start", NETWORKS["unet"](base=4), "test", {})
+    arguments = [*ARGUMENTS, "--out", str(tmp_path / "out"), "--start", str(tmp_path / "start")]
+    (tmp_path / "start" / bundle.UNET_WEIGHTS).rename(tmp_path / "weights")
+    assert train_command.command(arguments) == 2
+    assert "unet.safetensors is missing" in capsys.readouterr().err
+    (tmp_path / "weights").rename(tmp_path / "start" / bundle.UNET_WEIGHTS)
+    path = tmp_path / "start" / "bundle.json"
+    path.write_text(json.dumps(bundle.describe(tmp_path / "start") | {"unet": {}}))
+    assert train_command.command(arguments) == 2
+    said = capsys.readouterr().err
+    assert "describes no segmentation network" in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("option", ["--out", "--data"])
+def test_a_file_in_the_place_of_a_folder_is_refused_in_one_line(no_data, tmp_path, capsys, option):
+    (tmp_path / "file").write_text("a file")
+    assert train_command.command([*ARGUMENTS, "--out", str(tmp_path / "out"), option, str(tmp_path / "file")]) == 2
+    said = capsys.readouterr().err
+    assert "file can't be used as a folder" in said
+    assert said.count("\n") == 1
+
+
+def test_a_damaged_checkpoint_is_refused_in_words(tmp_path):
+    train.train(plan(steps=2), material(), tmp_path, "command")
+    (tmp_path / train.CHECKPOINT).write_bytes((tmp_path / train.CHECKPOINT).read_bytes()[:1000])
+    with pytest.raises(train.TrainingError, match=r"checkpoint\.pt can't be read .* delete it"):
+        train.start(plan(steps=2), tmp_path)
+
+
+def test_patience_needs_hips_that_validate(tmp_path):
+    with pytest.raises(train.TrainingError, match="patience 2 needs hips that validate"):
+        train.train(plan(patience=2), train.Material(material().training, [], {}), tmp_path, "command")
+
+
+@pytest.mark.parametrize(
+    ("more", "why"), [(["nan"], "from 0 to below 1"), (["0", "--patience", "2"], "needs hips that validate")]
+)
+def test_a_share_for_validation_that_is_none_is_refused_in_one_line(one_label, tmp_path, capsys, more, why):
+    assert train_command.command([*one_label, "--out", str(tmp_path / "out"), "--validation", *more]) == 2
     said = capsys.readouterr().err
     assert why in said
     assert said.count("\n") == 1
