@@ -36,8 +36,8 @@ EMA_DECAY = 0.998
 GRADIENT_NORM = 5.0
 EXTRA_WEIGHT = 0.3
 CHECKPOINT, MANIFEST = "checkpoint.pt", "run.json"
-MAX_SEED = 2**32 - 1
 CHECKPOINT_EVERY = 100  # steps
+MAX_SEED = 2**32 - 1
 READ_EVERY = 20  # steps between two looks at the loss on a GPU, each of which waits for it
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
 
@@ -150,8 +150,8 @@ def train(
     ------
     TrainingError
         The loss is not finite, or `out` holds a checkpoint of another plan, or labels are missing that the loss needs.
-    _refuse_numbers(plan)
     """
+    _refuse_numbers(plan)
     _refuse_unfit(plan, material)
     torch.set_num_threads(plan.threads)
     make_folder(out)
@@ -192,6 +192,7 @@ def train(
     draw_curves(out)
     return state
 
+
 def check_plan(plan: Plan) -> None:
     """Refuse a plan that no material could be trained with, before any is made or read.
 
@@ -204,7 +205,6 @@ def check_plan(plan: Plan) -> None:
     """
     _refuse_numbers(plan)
     _begin(plan)
-
 
 
 def batch_shape(network: str, n_hips: int | None, n_slices: int | None, usual: tuple[int, int]) -> tuple[int, int]:
@@ -253,13 +253,13 @@ def start(plan: Plan, out: Path, device: torch.device = CPU) -> State:
     _cut_log(out, state.step)
     return state
 
+
 def _read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
     try:
         kept: dict[str, Any] = torch.load(path, weights_only=True, map_location=device)
     except (RuntimeError, UnpicklingError, EOFError) as error:
         raise TrainingError(f"{path} can't be read ({str(error).splitlines()[0]}); delete it to begin anew") from error
     return kept
-
 
 
 def _begin(plan: Plan) -> Network:
