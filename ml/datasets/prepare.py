@@ -1,6 +1,6 @@
 """Annotated images → cases of a data set: hips cut out, duplicates found, and a report of what became of everything."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from ml.datasets.annotated import Annotated, Remark
 from ml.datasets.cut import cut
+from ml.datasets.duplicates import Seen, find_duplicates, seen
 from ml.datasets.format import REPORT, Case, DataSet, write, write_case
 from ml.datasets.hips import Finder, Hip, hips_of
 
@@ -19,7 +20,7 @@ class _Made:
 
     cases: dict[str, Case] = field(default_factory=dict)
     remarks: list[Remark] = field(default_factory=list)
-    seen: dict[str, list[tuple[Annotated, list[str]]]] = field(default_factory=lambda: defaultdict(list))
+    seen: list[Seen] = field(default_factory=list)
 
 
 def prepare(
@@ -84,8 +85,7 @@ def _add(made: _Made, folder: Path, image: Annotated, find: Finder) -> None:
             made.remarks.append(Remark("left out", f"{image.name}, {hip.side} hip", f"can't be cut: {error}"))
             continue
         ids.append(case_id)
-    for mark in {image.pixel_hash, *image.uids}:
-        made.seen[mark].append((image, ids))
+    made.seen.append(seen(image, ids))
 
 
 def _write(folder: Path, image: Annotated, hip: Hip) -> Case:
@@ -105,24 +105,10 @@ def _write(folder: Path, image: Annotated, hip: Hip) -> Case:
 
 
 def _drop_duplicates(made: _Made) -> None:
-    """Images that came as two patients are left out both: whose they are is not known. Of one patient the first stays."""
-    told: set[tuple[str, ...]] = set()
-    for same in made.seen.values():
-        names = tuple(image.name for image, _ in same)
-        if len(same) < 2 or names in told:
-            continue
-        told.add(names)
-        patients = sorted({image.patient for image, _ in same})
-        doomed = same if len(patients) > 1 else same[1:]
-        for image, ids in doomed:
-            if len(patients) > 1:
-                why = f"is the same image under the patients {', '.join(patients)}: none of them was taken"
-            else:
-                why = f"is the same image as {same[0][0].name}, which was taken"
-            made.remarks.append(Remark("left out", image.name, why))
-            for case_id in ids:
-                if case := made.cases.pop(case_id, None):
-                    case.path.unlink()
+    for image, why in find_duplicates(made.seen).items():
+        made.remarks.append(Remark("left out", image.name, why))
+        for case_id in image.case_ids:
+            made.cases.pop(case_id).path.unlink()
 
 
 def _plain(text: str) -> str:

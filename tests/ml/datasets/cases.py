@@ -36,12 +36,16 @@ class Pelvis:
 
 @cache
 def pelvis(seed: int = 0) -> Pelvis:
-    """Heads of 24 mm, each with a shaft at its outer side, BME inside the head and synovitis above it."""
+    """Heads of 24 mm, each with a shaft at its outer side, BME inside the head and synovitis above it.
+
+    With each seed they lie a little farther to the left and up: no two patients have the same outlines.
+    """
     rng = np.random.default_rng(seed)
     volume = make_volume(np.zeros(SHAPE), SPACING, (-187.0, -26.0, 99.0))
     masks = {}
     pixels = rng.integers(50, 400, SHAPE)
-    for side, centre in CENTRES.items():
+    for side, place in CENTRES.items():
+        centre = np.add(place, (1.1 * seed, 0, 0.9 * seed))
         outwards = -1 if side == "right" else 1
         head = ball(volume, centre, 24)
         shaft = ball(volume, np.add(centre, (outwards * 34, 0, -24)), 22)
