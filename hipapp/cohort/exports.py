@@ -56,6 +56,7 @@ OF_SCORE = _same(
     unet_score="", bme_femoral="", bme_acetabular="", synovitis="", mean_per_slice="", lesion_ml="mL", n_role_slices="slices",
     n_assessable_slices="slices",
 )  # fmt: skip
+OF_INTERVAL = tuple(Exported(f"unet_score_{end}", Score, f"interval_{end}") for end in ("low", "high", "level"))
 OF_READ = tuple(
     Exported(f"himriss_{field}", Read, field, unit)
     for field, unit in (("femoral_bme", "0-65"), ("acetabular_bme", "0-35"), ("effusion", "0-30"), ("total", "0-130"))
@@ -136,7 +137,8 @@ def _plain(item: Exported, source: Any, side: str, kind: str) -> Iterator[Values
 
 def _score(result: HipResult, side: str) -> Iterator[Values]:
     model = "corrected by hand" if result.is_corrected else result.model
-    for item in OF_SCORE if result.has_score else OF_SCORE[:1]:
+    told = OF_SCORE if result.has_score else OF_SCORE[:1]
+    for item in told if result.interval_level is None else (*told, *OF_INTERVAL):
         value = getattr(result, item.field)
         yield [item.name, side, plain(value), item.unit, "UNet-score", model, result.review, RESEARCH]
 
@@ -165,7 +167,7 @@ def dictionary_rows() -> Iterator[Values]:
     """The data dictionary of the long file: its columns, then its variables with the help texts of the fields."""
     for name, meaning in LONG_COLUMNS.items():
         yield ["column", name, "", meaning, "", ""]
-    for item in (*OF_PATIENT, AGE, *OF_VISIT, *OF_EXAMINATION, *OF_SCORE, *OF_READ):
+    for item in (*OF_PATIENT, AGE, *OF_VISIT, *OF_EXAMINATION, *OF_SCORE, *OF_INTERVAL, *OF_READ):
         yield ["variable", item.name, item.unit, item.meaning, str(item.model._meta.label), item.field]
 
 

@@ -74,6 +74,18 @@ def test_dates_are_shifted_by_the_same_days_for_all_visits_of_a_patient(patients
     assert all(1 <= abs(days) <= MAX_SHIFT_DAYS for days in shifts)
 
 
+def test_an_interval_has_rows_where_there_is_one(client, coordinator, patients):
+    score = patients[0].visits.first().studies.get().chosen_series.scores.get(side="right")
+    type(score).objects.filter(pk=score.pk).update(interval_low=0.05, interval_high=0.2, interval_level=0.9)
+    lines = download(client, coordinator, "cohort:long-csv", visit="first")
+    told = [(line["variable"], line["side"], line["value"]) for line in lines if line["variable"].startswith("unet_score_")]
+    assert told == [
+        ("unet_score_low", "right", "0.05"),
+        ("unet_score_high", "right", "0.2"),
+        ("unet_score_level", "right", "0.9"),
+    ]
+
+
 def test_hip_without_a_number_says_why(client, coordinator, patients, radiologist):
     score = patients[0].visits.first().studies.get().chosen_series.scores.get(side="right")
     score.series.reviews.create(side="right", verdict="not_assessable", reviewer=radiologist)

@@ -23,6 +23,9 @@ MRI_HIPS = sr.CodedConcept("36017-2", "LN", "MR Hip - bilateral")
 # What is told of a hip: (private code, meaning, unit). No code of SNOMED CT, LOINC or DICOM exists for these.
 MEASURES = {
     "unet_score": ("UNET-SCORE", "UNet-score", ONE),
+    "interval_low": ("UNET-SCORE-LOW", "UNet-score, lower end of its interval", ONE),
+    "interval_high": ("UNET-SCORE-HIGH", "UNet-score, upper end of its interval", ONE),
+    "interval_level": ("UNET-SCORE-LEVEL", "Probability that the interval holds the true UNet-score", ONE),
     "bme_femoral": ("UNET-FEM-BME", "UNet-score, part from femoral bone marrow edema", ONE),
     "bme_acetabular": ("UNET-ACET-BME", "UNet-score, part from acetabular bone marrow edema", ONE),
     "synovitis": ("UNET-SE", "UNet-score, part from synovitis/effusion", ONE),

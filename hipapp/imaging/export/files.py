@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from hipapp.imaging.export.contents import Contents, HipContent, predictions
+from hipapp.imaging.results import HipResult
 from ml.crops import CROP_COLUMNS, CROP_ROWS, CROP_SPACING_MM
 from ml.datasets.nifti import write_nifti
 from ml.dicom.volume import Volume
@@ -82,5 +83,11 @@ def _readme(contents: Contents) -> bytes:
     for hip in contents.hips:
         state = "corrected by a radiologist" if hip.is_corrected else hip.result.review
         score = "none" if hip.result.unet_score is None else f"{hip.result.unet_score:.4f}"
-        lines.append(f"{hip.side} hip: UNet-score {score}, {state}\n")
+        lines.append(f"{hip.side} hip: UNet-score {score}{_interval(hip.result)}, {state}\n")
     return "".join(lines).encode()
+
+
+def _interval(result: HipResult) -> str:
+    if result.interval_level is None:
+        return ""
+    return f" ({100 * result.interval_level:.0f} % interval {result.interval_low:.4f} to {result.interval_high:.4f})"

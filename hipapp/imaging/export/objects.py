@@ -19,7 +19,10 @@ from scoring.errors import ScoringError
 from scoring.mri.himriss_automatic import automatic_himriss
 
 SEG, SR = DerivedObject.Kind.SEG, DerivedObject.Kind.SR
-_SCORES = ("unet_score", "bme_femoral", "bme_acetabular", "synovitis", "mean_per_slice")
+_SCORES = (
+    *("unet_score", "interval_low", "interval_high", "interval_level"),
+    *("bme_femoral", "bme_acetabular", "synovitis", "mean_per_slice"),
+)
 _COUNTS = ("n_role_slices", "n_assessable_slices")
 
 

@@ -16,7 +16,7 @@ from hipapp.imaging.dicom.sr import read_sr
 from hipapp.imaging.drawing import unpack_mask
 from hipapp.imaging.export.contents import NothingToExportError, contents_of
 from hipapp.imaging.export.service import KINDS, export_study
-from hipapp.imaging.models import DerivedObject, Segmentation
+from hipapp.imaging.models import DerivedObject, Score, Segmentation
 from hipapp.imaging.services import reviews
 from hipapp.imaging.stacks import load_volume
 from ml.dicom.parse import parse
@@ -101,6 +101,18 @@ def test_the_report_tells_scores_parts_himriss_and_volumes(study, radiologist, a
     text = str(dataset)
     assert "Accepted by a radiologist" in text
     assert "Not reviewed by a person" in text
+
+
+def test_report_and_panels_tell_the_interval_where_there_is_one(study, radiologist, dciodvfy):
+    Score.objects.filter(side="right").update(interval_low=0.4, interval_high=0.9, interval_level=0.9, interval_method="by hand")
+    report = export_study(study, radiologist, "sr").content
+    assert not dciodvfy(report)
+    told = read_sr(parse(report))
+    assert [told["right"][key] for key in ("interval_low", "interval_high", "interval_level")] == [0.4, 0.9, 0.9]
+    assert "interval_low" not in told["left"]
+    with zipfile.ZipFile(io.BytesIO(export_study(study, radiologist, "panels").content)) as archive:
+        words = archive.read("README.txt").decode()
+    assert words.count("90 % interval 0.4000 to 0.9000") == 1
 
 
 def test_the_report_points_at_the_segmentation(study, radiologist):
