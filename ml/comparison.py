@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from ml.case_table import STARTED
-from ml.comparison_text import HEADLINE, Table, as_markdown
+from ml.comparison_text import CASES_PAGE, HEADLINE, Table, as_markdown, cases_page, training_words
 from ml.manifest import write_json
-from ml.metrics import MEASURED
+from ml.metrics import LESION, MEASURED
 from scoring.mri.calibration import Bins, expected_calibration_error
 from scoring.mri.overlap import pooled_dice
 from scoring.statistics.adjusted_correlation import cluster_bootstrap
@@ -83,6 +83,7 @@ def compare(rows: Sequence[Row], folds: Sequence[Mapping[str, Any]], missing: Se
         "missing": list(missing),
         "networks": [_network(network, [fold for fold in folds if fold["network"] == network]) for network in networks],
         "labels": labels,
+        "cases": _cases(rows, [label for label in HEADLINE if label in labels]),
         "overall": [_overall(network, chosen, labels) for network in networks],
         "folds": [_by_fold(network, chosen, labels) for network in networks],
         "by_label": [_label(network, label, chosen[network, label], folds) for network in networks for label in labels],
@@ -109,7 +110,24 @@ def _network(network: str, folds: list[Mapping[str, Any]]) -> dict[str, Any]:
         "ms_per_slice": float(np.median([fold["ms_per_slice"] for fold in folds])),
         "devices": sorted({fold["device"] for fold in folds}),
         "recipe": dict(first["recipe"]),
+        "start": dict(first.get("start", {})),
+        "training": training_words(first["recipe"], first.get("start", {})),
     }
+
+
+def _cases(rows: Sequence[Row], shown: Sequence[str]) -> Table:
+    """The per-case table in short: Dice of each hip by each network, the hip with the lowest lesion Dice first."""
+    cases: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        about = {name: row[name] for name in ("case", "patient", "visit", "side", "involvement", "fold")}
+        case = cases.setdefault(row["case"], about | {label: {} for label in shown})
+        if row["label"] in shown:
+            case[row["label"]][row["network"]] = row["dice"] if row["truth_ml"] > 0 else math.nan
+
+    def lowest(case: dict[str, Any]) -> float:
+        return min((dice for dice in case.get(LESION, {}).values() if dice == dice), default=math.inf)
+
+    return sorted(cases.values(), key=lambda case: (lowest(case), case["case"]))
 
 
 def _present(rows: Iterable[Row]) -> list[Row]:
@@ -251,6 +269,7 @@ def write(out: Path, result: Mapping[str, Any]) -> None:
     """Write the result as JSON, as one CSV a table, and as Markdown."""
     write_json(out / RESULT, result)
     (out / REPORT).write_text(as_markdown(result), encoding="utf-8")
+    (out / CASES_PAGE).write_text(cases_page(result), encoding="utf-8")
     for name in ("overall", "folds", "by_label", "tests"):
         flat = [_flat(row) for row in (_fold_rows(result) if name == "folds" else result[name])]
         columns = list(dict.fromkeys(key for row in flat for key in row))
@@ -261,7 +280,12 @@ def write(out: Path, result: Mapping[str, Any]) -> None:
 
 
 def _fold_rows(result: Mapping[str, Any]) -> Table:
-    return [{"network": table["network"], **row} for table in result["folds"] for row in table["rows"]]
+    """Table 3 as rows: each network's folds, then their average, with its SD over folds and the interval over hips."""
+    return [
+        {"network": table["network"], **row}
+        for table in result["folds"]
+        for row in (*table["rows"], {"fold": "average", **table["average"]})
+    ]
 
 
 def _flat(row: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -8,6 +8,7 @@ import numpy as np
 from ml.metrics import LESION, LESION_PARTS, MEASURED
 
 HEADLINE = ("femoral_head", LESION)
+CASES, CASES_PAGE = "cases.csv", "cases.md"
 
 Table = list[dict[str, Any]]
 
@@ -24,6 +25,7 @@ def as_markdown(result: Mapping[str, Any]) -> str:
         )
     if not result["is_complete"]:
         parts.append(f"**Not complete.** Missing: {', '.join(result['missing'])}. The tables are over the folds that are done.")
+    parts += ["## Hip by hip", *_cases_summary(result)]
     parts += ["## Table 2: the networks", *_table_2(result)]
     parts += ["## Table 3: fold by fold", *(_table_3(table) for table in result["folds"])]
     parts += ["## Every label", _labels(result)]
@@ -46,6 +48,60 @@ def overview(result: Mapping[str, Any]) -> str:
     return "\n\n".join([*lines, *_table_2(result)])
 
 
+def cases_page(result: Mapping[str, Any]) -> str:
+    """The per-case table in short: a line a hip."""
+    shown = [label for label in reversed(HEADLINE) if label in result["labels"]]
+    columns = [(label, network) for label in shown for network in result["networks"]]
+    head = ["Hip", "Involvement", "Fold", *(f"{_word(label)}: {network['name']}" for label, network in columns)]
+    lines = [
+        [
+            case["case"],
+            case["involvement"],
+            f"{case['fold']}",
+            *(_percent(case[label].get(network["network"])) for label, network in columns),
+        ]
+        for case in result["cases"]
+    ]
+    about = (
+        "Dice in % of each hip, outlined by the network that never saw its patient; the hip with the lowest lesion Dice first. "
+        f"–: the hip has no lesion. Every label with every measure: [{CASES}]({CASES}); the tables: [report.md](report.md)."
+    )
+    return "\n\n".join(["# Hip by hip", about, _markdown(head, lines)]) + "\n"
+
+
+def training_words(recipe: Mapping[str, Any], start: Mapping[str, Any]) -> str:
+    """How a network was trained, in short: from what, how long, with which rate and loss."""
+    origin = f"from {start['name']} {start['version']}" if start else "from random weights"
+    length = f"{recipe['steps']} steps" if recipe["minutes"] is None else f"{recipe['minutes']:g} minutes"
+    return f"{origin}, {length} a fold, learning rate {recipe['learning_rate']:g}, loss {recipe['loss']}, {recipe['precision']}"
+
+
+def _cases_summary(result: Mapping[str, Any]) -> list[str]:
+    """Where the per-case table is, and how its Dice are spread."""
+    shown = [label for label in reversed(HEADLINE) if label in result["labels"]]
+    lines = []
+    for network in result["networks"]:
+        cells = [network["name"]]
+        for label in shown:
+            found = (case[label].get(network["network"]) for case in result["cases"])
+            cells += _spread([value for value in found if value is not None])
+        lines.append(cells)
+    head = ["Network", *(word for label in shown for word in ("hips", f"{_word(label)} Dice %: median (quartiles), lowest"))]
+    return [
+        f"[{CASES_PAGE}]({CASES_PAGE}) shows each of the {len(result['cases'])} hips, the lowest lesion Dice first; "
+        f"[{CASES}]({CASES}) has every label and measure of each.",
+        _markdown(head, lines),
+    ]
+
+
+def _spread(values: Sequence[float]) -> list[str]:
+    """How many they are, their median with quartiles, and the lowest."""
+    if not values:
+        return ["0", "–"]
+    lowest, low, median, high = (_percent(value) for value in np.percentile(values, (0, 25, 50, 75), method="nearest"))
+    return [str(len(values)), f"{median} ({low} to {high}), {lowest}"]
+
+
 def _table_2(result: Mapping[str, Any]) -> list[str]:
     about = {network["network"]: network for network in result["networks"]}
     shown = [label for label in HEADLINE if label in result["labels"]]
@@ -59,9 +115,9 @@ def _table_2(result: Mapping[str, Any]) -> list[str]:
             cells.append(f"{_percent(figures['mean'])} ({_range(figures)}), {_percent(figures['sd'])}")
             cells.append(_percent(figures["article"]))
         steps = f"{np.median(network['steps']):.0f}"
-        cells += [f"{network['n_parameters'] / 1e6:.2f} M", f"{network['ms_per_slice']:.1f}", steps]
+        cells += [f"{network['n_parameters'] / 1e6:.2f} M", f"{network['ms_per_slice']:.1f}", steps, network["training"]]
         lines.append(cells)
-    return [_markdown([*" | ".join(head).split(" | "), "parameters", "ms a slice", "steps"], lines)]
+    return [_markdown([*" | ".join(head).split(" | "), "parameters", "ms a slice", "steps", "trained"], lines)]
 
 
 def _table_3(table: Mapping[str, Any]) -> str:

@@ -1,13 +1,15 @@
 """The tables hold the right numbers, worked out by hand."""
 
+import csv
 import math
 
 import pytest
 
 from ml import comparison
 from ml.comparison import ARTICLE_TABLE_3
-from ml.comparison_text import as_markdown
+from ml.comparison_text import as_markdown, cases_page
 
+RECIPE = {"steps": 1_000_000, "minutes": 5.0, "learning_rate": 2e-3, "loss": "plain", "precision": "bf16"}
 CALIBRATION = {"n": [10.0, 10.0], "probability": [1.0, 9.0], "n_true": [2.0, 7.0]}
 
 
@@ -25,7 +27,7 @@ def row(network="unet", fold=1, patient="P1", side="right", label="lesion", dice
 def fold(network="unet", number=1, **more):
     return {
         "network": network, "fold": number, "settings": {"base": 4}, "n_parameters": 1000, "steps": 5, "training_s": 9.0,
-        "ms_per_slice": 2.0, "device": "here", "recipe": {}, "calibration": {"lesion": CALIBRATION},
+        "ms_per_slice": 2.0, "device": "here", "recipe": RECIPE, "calibration": {"lesion": CALIBRATION},
     } | more  # fmt: skip
 
 
@@ -97,3 +99,44 @@ def test_the_articles_average_is_not_the_mean_of_its_folds():
     heads, lesions = zip(*ARTICLE_TABLE_3, strict=True)
     assert sum(heads) / 5 == pytest.approx(88.5560, abs=1e-4)
     assert sum(lesions) / 5 == pytest.approx(68.1409, abs=1e-4)
+
+
+def two_networks():
+    rows = [row(patient=patient, dice=dice) for patient, dice in (("P1", 0.9), ("P2", 0.8))]
+    rows += [row("unet_started", patient=patient, dice=dice) for patient, dice in (("P1", 0.7), ("P2", 0.95))]
+    rows += [row(network, patient="P0", dice=0.0, truth_ml=0.0) for network in ("unet", "unet_started")]
+    start = {"name": "unet", "version": "3", "sha256": "0" * 64}
+    recipe = RECIPE | {"minutes": None, "steps": 900, "learning_rate": 4e-4, "loss": "small-lesions"}
+    return comparison.compare(rows, [fold(), fold("unet_started", recipe=recipe, start=start)])
+
+
+def test_each_hip_is_a_line_the_lowest_lesion_dice_first():
+    cases = two_networks()["cases"]
+    assert [case["patient"] for case in cases] == ["P1", "P2", "P0"]
+    assert cases[0]["lesion"] == {"unet": 0.9, "unet_started": 0.7}
+    assert cases[2]["lesion"] == {"unet": None, "unet_started": None}  # without a lesion there is no Dice
+    page = cases_page(two_networks())
+    assert "| P1_V1_right | both | 1 | 90.0 | 70.0 |" in page
+    assert "| P0_V1_right | both | 1 | – | – |" in page
+
+
+def test_the_report_begins_with_the_hips_and_says_how_each_network_was_trained():
+    report = as_markdown(two_networks())
+    assert report.index("[cases.csv](cases.csv)") < report.index("Table 2")
+    assert "| U-Net | 2 | 80.0 (80.0 to 90.0), 80.0 |" in report
+    assert "from random weights, 5 minutes a fold, learning rate 0.002, loss plain, bf16 |" in report
+    assert "from unet 3, 900 steps a fold, learning rate 0.0004, loss small-lesions, bf16 |" in report
+
+
+def test_the_folds_as_csv_end_with_average_sd_and_interval(tmp_path):
+    result = one_network()
+    comparison.write(tmp_path, result)
+    with (tmp_path / "folds.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["fold"] for row in rows] == ["1", "2", "average"]
+    average = {key.removeprefix("lesion_"): value for key, value in rows[-1].items()}
+    assert float(average["mean"]) == pytest.approx(0.65)
+    assert float(average["sd"]) == pytest.approx(0.2121, abs=1e-4)
+    assert [float(average[end]) for end in ("low", "high")] == pytest.approx([0.5, 0.8])
+    assert rows[0]["lesion_sd"] == ""
+    assert {path.name for path in tmp_path.iterdir()} >= {"report.md", "cases.md", "result.json"}
