@@ -26,6 +26,7 @@ MAX_BYTES = 256 * 2**20
 MAX_FILES = 32
 MAX_JSON_BYTES = 4 * 2**20
 MAX_SETTING = 4096  # widths, depths and the like; larger ones only serve to exhaust the worker
+MAX_SETTINGS = 256  # of one network, or of all the members of an ensemble
 FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,60}\.(json|safetensors)")
 MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+ -]{0,39}")
 CALIBRATION = {"weights", "factor", "level", "n_hips", "unet_sha256"}  # the fields of `ml.interval.Calibration`
@@ -229,9 +230,12 @@ def _check_hashes(named: object, files: dict[str, bytes]) -> None:
 
 
 def _check_settings(description: dict[str, Any]) -> None:
-    """Settings of networks are small whole numbers, switches and words: nothing that would take a worker's memory."""
+    """Settings of networks are few small whole numbers, switches and words: nothing that would take a worker's memory."""
     for part in description.values():
-        for value in _leaves(part.get("settings")) if isinstance(part, dict) else ():
+        settings = list(_leaves(part.get("settings"))) if isinstance(part, dict) else []
+        if len(settings) > MAX_SETTINGS:
+            raise BundleRefusedError(f"{DESCRIPTION} has more than {MAX_SETTINGS} settings of one network.")
+        for value in settings:
             if isinstance(value, int | float) and abs(value) > MAX_SETTING:
                 raise BundleRefusedError(f"The settings in {DESCRIPTION} have {value:g}, more than {MAX_SETTING}.")
 
