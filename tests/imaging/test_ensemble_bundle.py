@@ -62,7 +62,7 @@ def test_the_page_imports_it_as_a_zip(client, administrator, joined):
     answer = client.post("/models/import/", {"bundle": packed}, follow=True)
     models.check_model(ModelVersion.objects.get())
     text = client.get(answer.redirect_chain[-1][0]).content.decode()
-    for words in ("unet 4, together", "unet25d 1", "2 networks answer together", "members 2", "base 2, levels 2", "0.700", "0.800"):
+    for words in ("unet 4, together", "unet25d 1", "2 networks answer", "members 2", "base 2, levels 2", "0.700", "0.800"):
         assert words in text
 
 
