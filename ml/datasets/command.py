@@ -13,8 +13,9 @@ from safetensors import SafetensorError
 from ml.datasets import dicom, nifti
 from ml.datasets.annotated import Annotated, Remark
 from ml.datasets.format import REPORT, DataSet, DataSetError, write
-from ml.datasets.hips import Finder, Heads
+from ml.datasets.hips import Finder
 from ml.datasets.phantoms import write_phantoms
+from ml.datasets.places import Heads
 from ml.datasets.prepare import prepare, report
 from ml.datasets.table import read_label_map, read_table
 from ml.dicom.volume import Volume

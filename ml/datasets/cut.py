@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ml.crops import CROP_SPACING_MM, Point, distance_mm
-from ml.dataset import REACH_MM, Stack, cut_slices
+from ml.crops import CROP_SPACING_MM, Point, centre_index, distance_mm
+from ml.dataset import CANVAS, REACH_MM, Stack, cut_slices
 from ml.dicom.volume import Volume
 from ml.labels import BITS, Mask
 
@@ -44,3 +44,14 @@ def cut(volume: Volume, masks: Mask, centre_mm: Point, side: str, tissues: Mask 
         raise ValueError(f"no slice lies within {REACH_MM:.0f} mm of the head's centre")
     stack = cut_slices(volume, masks, keep, centre_mm, side, tissues)
     return Cut(stack, distances[keep].astype(np.float32))
+
+
+def on_canvas(volume: Volume, centre_mm: Point) -> npt.NDArray[np.bool_]:
+    """Which voxels come to lie on the canvas of the hip with this centre, shape of `volume.pixels`."""
+    half = np.array(CANVAS) * CROP_SPACING_MM / 2 / volume.spacing_mm[1:]
+    centres = centre_index(volume, centre_mm)
+    rows, columns = (
+        np.abs(np.arange(volume.pixels.shape[1 + axis]) - centres[:, axis : axis + 1]) <= half[axis] for axis in (0, 1)
+    )
+    is_near = np.abs(distance_mm(volume, centre_mm)) <= REACH_MM
+    return np.asarray(is_near[:, None, None] & rows[:, :, None] & columns[:, None, :])

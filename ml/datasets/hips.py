@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from ml.crops import SIDES, Point
 from ml.datasets.annotated import Annotated, Plane, Remark
+from ml.datasets.places import Heads, off_canvas, on_other_hip, why_no_head
 from ml.dicom.volume import Volume
 from ml.labels import BITS, LABELS, Mask, enforce_rules, join_planes
 
@@ -17,7 +18,6 @@ MIN_HEAD_ML = 1.0  # smaller pieces are crumbs of the outline
 NEAR_HEAD_MM = 40.0  # the finder speaks of the same head
 ASIDE_MM = 4.0  # so far towards the middle the head has to lie to tell the side
 
-Heads = dict[str, Point]  # by side, LPS mm; a side that was not found is missing
 Finder = Callable[[Volume], Heads]
 
 
@@ -45,15 +45,24 @@ def hips_of(image: Annotated, find: Finder) -> tuple[list[Hip], list[Remark]]:
     remarks = list(image.remarks)
     image, emptied = _without_empty_anatomy(image)
     remarks += emptied
-    heads, problems = _heads(image, find)
+    heads, sides, problems = _heads(image, find)
     remarks += [Remark("left out", image.name, why) for why in problems]
-    hips = []
+    astray = on_other_hip(image, heads)
+    remarks += astray
+    if any(remark.kind == "left out" for remark in astray):
+        sides = []
     masks, mended = _ruled(image)
     remarks += [Remark("mended", image.name, why) for why in mended]
-    for side, centre in heads.items():
-        labels = image.labels_of(side)
+    lost, off = off_canvas(image, heads, sides)
+    remarks += off
+    hips = []
+    for side in sides:
+        labels = tuple(label for label in image.labels_of(side) if (side, label) not in lost)
+        if why := _why_not(image, heads, side, labels):
+            remarks.append(Remark("left out", f"{image.name}, {side} hip", why))
+            continue
         bits = sum(BITS[label] for label in labels)
-        hips.append(Hip(side, centre, labels, masks & np.uint8(bits)))
+        hips.append(Hip(side, heads[side], labels, masks & np.uint8(bits)))
         empty = [label for label in labels if not image.mask_of(label, side, "").any()]
         if empty:
             why = f"has an empty mask of {', '.join(empty)}: taken as looked for and not there"
@@ -81,49 +90,35 @@ def _without_empty_anatomy(image: Annotated) -> tuple[Annotated, list[Remark]]:
     return Annotated(**values), remarks
 
 
-def _heads(image: Annotated, find: Finder) -> tuple[Heads, list[str]]:
-    """Centres of the heads of the annotated hips by side, and why a hip is not among them."""
+def _why_not(image: Annotated, heads: Heads, side: str, labels: tuple[str, ...]) -> str:
+    """Why a hip with these labels can't be taken; empty where it can."""
+    if not labels:
+        return "has no outline left that can be used"
+    why = why_no_head(image, heads, side, "femur" in labels) if "femoral_head" in labels else ""
+    return f"has a head that is not plausible: {why}" if why else ""
+
+
+def _heads(image: Annotated, find: Finder) -> tuple[Heads, list[str], list[str]]:
+    """Centres of the heads that are known, the sides of the annotated hips among them, and why a hip is not."""
     if not image.masks:
-        return {}, ["has no outline that can be used"]
-    stated: list[str] = [side for side in SIDES if side in image.masks]
+        return {}, [], ["has no outline that can be used"]
     outlined = {side: mask for side in ("", *SIDES) if (mask := image.masks.get(side, {}).get("femoral_head")) is not None}
-    if not outlined:
-        return _found_heads(image, stated, find)
-    heads: Heads = {}
-    problems: list[str] = []
-    if "" in outlined:
-        heads, problems = _unstated_heads(image, outlined[""], find)
     named = {side: centre_of(mask, image.volume) for side, mask in outlined.items() if side}
-    wrong = _swapped(image, named, find)
-    problems += wrong
-    heads |= {} if wrong else named
-    for side in stated:
-        if side not in outlined and side not in heads:
-            found, why = _found_heads(image, [side], find)
-            heads, problems = heads | found, problems + why
-    return heads, problems
-
-
-def _found_heads(image: Annotated, stated: list[str], find: Finder) -> tuple[Heads, list[str]]:
-    """Heads by the finder, where no head was outlined."""
-    found = find(image.volume)
-    sides = stated or list(SIDES)
-    problems = [
+    if wrong := _swapped(image, named, find):
+        return {}, [], wrong
+    heads, problems = _unstated_heads(image, outlined[""], find) if "" in outlined else ({}, [])
+    heads |= named
+    stated = [side for side in SIDES if side in image.masks]
+    wanted = stated if outlined or stated else list(SIDES)
+    missing = [side for side in wanted if side not in heads]
+    found = find(image.volume) if missing else {}
+    known = {side: centre for side, centre in found.items() if _is_apart(centre, heads)} | heads
+    problems += [
         f"has a {side} hip without an outline of its head, and the hip finder does not see it"
-        for side in sides
-        if side not in found
+        for side in missing
+        if side not in known
     ]
-    heads = {}
-    for side in sides:
-        if side not in found:
-            continue
-        other = found.get("left" if side == "right" else "right")
-        marks = [mask for mask in image.masks.get(side, {}).values() if mask.any()]
-        if marks and other and _nearer(np.logical_or.reduce(marks), image.volume, other, found[side]):
-            problems.append(f"has outlines called {side} that lie on the other hip: the sides are swapped")
-        else:
-            heads[side] = found[side]
-    return heads, problems
+    return known, [side for side in SIDES if side in known and (side in heads or side in wanted)], problems
 
 
 def _unstated_heads(image: Annotated, mask: Plane, find: Finder) -> tuple[Heads, list[str]]:
@@ -145,6 +140,8 @@ def _unstated_heads(image: Annotated, mask: Plane, find: Finder) -> tuple[Heads,
 def _swapped(image: Annotated, named: Heads, find: Finder) -> list[str]:
     """Why the sides that are stated can't be right."""
     if len(named) == 2:
+        if not _is_apart(named["right"], {"left": named["left"]}):
+            return ["has the outlines of both heads on one hip; outline each on its own"]
         if named["right"][0] < named["left"][0]:
             return []
         return ["has its sides swapped: the head called right lies on the patient's left of the other one"]
@@ -170,9 +167,9 @@ def _side_by_finder(image: Annotated, head_mm: Point, find: Finder) -> str:
     return near if near and away[near] < NEAR_HEAD_MM else ""
 
 
-def _nearer(mask: Plane, volume: Volume, one: Point, other: Point) -> bool:
-    centre = centre_of(mask, volume)
-    return float(np.linalg.norm(np.subtract(centre, one))) < float(np.linalg.norm(np.subtract(centre, other)))
+def _is_apart(centre: Point, heads: Heads) -> bool:
+    """Whether a head is none of the others."""
+    return all(float(np.linalg.norm(np.subtract(centre, one))) >= SAME_HEAD_MM for one in heads.values())
 
 
 def _pieces(mask: Plane, volume: Volume) -> list[Point]:

@@ -274,7 +274,7 @@ def test_lesions_alone_with_swapped_sides_are_seen_by_the_finder(tmp_path, made)
     seg = seg_of(images, pelvis(), ("right",), ("bme",), called={"right": "left"})
     data, text = made("--dicom", write_dicom(tmp_path / "in", images, seg))
     assert data is None
-    assert "outlines called left that lie on the other hip" in text
+    assert "(S1 V1) has its sides swapped: the bme called left lies on the right hip" in text
 
 
 def test_a_multi_label_file_needs_its_table(tmp_path, made):
