@@ -106,6 +106,8 @@ DOORS = {
     "imaging:models": door(*ADMINISTRATOR),
     "imaging:cross-validations": door("coordinator", *ADMINISTRATOR),
     "imaging:cross-validation": door("coordinator", *ADMINISTRATOR, pk="cross_validation"),
+    "imaging:cross-validation-hips": door("coordinator", *ADMINISTRATOR, pk="cross_validation"),
+    "imaging:cross-validation-csv": door("coordinator", *ADMINISTRATOR, pk="cross_validation"),
     "imaging:model-import": door(*ADMINISTRATOR, method="post"),
     "imaging:model-rollback": door(*ADMINISTRATOR, method="post"),
     "imaging:model": door(*ADMINISTRATOR, pk="model"),

@@ -5,9 +5,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+from hipapp.core.storage import put_content
 from hipapp.imaging.models import CrossValidation
 
 NUMBERS = itertools.count()
+# (hip, involvement, fold, Dice of the lesion by U-Net and by HRNet); None: the hip has no lesion
+HIPS = [("P2_V1_left", "bme", 2, 0.12, None), ("P1_V1_right", "both", 1, 0.7, 0.3), ("P3_V1_right", "none", 1, None, None)]
+CASES = "network,fold,case,label,dice\n" + "".join(
+    f"{network},{fold},{case},lesion,{'' if dice is None else dice}\n"
+    for case, _, fold, *both in HIPS
+    for network, dice in zip(("unet", "hrnet"), both, strict=True)
+)
 
 
 def make_result(name: str = "phantoms") -> dict[str, Any]:
@@ -23,9 +31,16 @@ def make_result(name: str = "phantoms") -> dict[str, Any]:
         "networks": [
             {
                 "network": key, "name": name, "n_parameters": 1_900_000, "ms_per_slice": 7.5, "steps": [900, 900],
-                "devices": ["a CPU"],
+                "devices": ["a CPU"], "training": f"from random weights, 5 minutes a fold, loss of {name}",
             }
             for key, name, *_ in networks
+        ],
+        "cases": [
+            {
+                "case": case, "patient": case[:2], "visit": "V1", "side": case[6:], "involvement": involvement, "fold": fold,
+                "femoral_head": {"unet": 0.953, "hrnet": 0.949}, "lesion": {"unet": unet, "hrnet": hrnet},
+            }
+            for case, involvement, fold, unet, hrnet in HIPS
         ],
         "overall": [
             {
@@ -81,8 +96,9 @@ def make_result(name: str = "phantoms") -> dict[str, Any]:
 
 
 def write_result(folder: Path, **changes: Any) -> Path:
-    """The folder with a `result.json`."""
+    """The folder with a `result.json` and a `cases.csv`."""
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / "cases.csv").write_text(CASES)
     (folder / "result.json").write_text(json.dumps(make_result() | changes))
     return folder
 
@@ -92,5 +108,6 @@ def make_cross_validation(**changes: Any) -> CrossValidation:
     values = {
         "data_set": "phantoms", "fingerprint": "a" * 64, "splits_sha256": "b" * 64, "sha256": f"{next(NUMBERS):064}",
         "n_patients": 4, "n_hips": 8, "n_folds": 2, "result": make_result(),
+        "cases": put_content(CASES.encode(), "comparisons", ".csv"),
     }  # fmt: skip
     return CrossValidation.objects.create(**(values | changes))

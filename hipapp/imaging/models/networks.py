@@ -4,7 +4,7 @@ import pghistory
 from django.conf import settings
 from django.db import models
 
-from hipapp.core.fields import StoredPathsField
+from hipapp.core.fields import StoredPathField, StoredPathsField
 
 
 @pghistory.track(exclude=["settings", "metrics", "files"], model_name="ModelVersionEvent")
@@ -61,6 +61,9 @@ class CrossValidation(models.Model):
     n_folds = models.PositiveIntegerField()
     is_complete = models.BooleanField(default=True, help_text="Whether every fold of every network was done")
     result = models.JSONField(help_text="The tables, as `result.json` holds them")
+    cases = StoredPathField(
+        blank=True, help_text="Of `cases.csv`, every measure of every hip, within the private storage; earlier imports have none"
+    )
     imported_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_GET
@@ -9,9 +10,13 @@ from django.views.decorators.http import require_GET
 from hipapp.accounts.http import SignedInRequest
 from hipapp.accounts.permissions import Act, can
 from hipapp.core.errors import ForbiddenError
+from hipapp.core.storage import read_content
 from hipapp.core.templatetags.numbers import number
+from hipapp.imaging.export.service import ExportedFile
 from hipapp.imaging.selectors import visible_cross_validations
+from hipapp.imaging.views.export import attachment
 
+PAGE_SIZE = 50
 HEADLINE = (("femoral_head", "Femoral head"), ("lesion", "Lesion"))
 LABELS = {"femur": "Femur", "femoral_head": "Femoral head", "bme": "BME", "synovitis": "Synovitis", "lesion": "Lesion"}
 LESIONS = ("bme", "synovitis", "lesion")
@@ -30,7 +35,7 @@ def cross_validation_detail(request: SignedInRequest, pk: int) -> HttpResponse:
     """The tables of one comparison."""
     row = get_object_or_404(visible_cross_validations(request.user), pk=pk)
     result = row.result
-    shown = [(label, word) for label, word in HEADLINE if label in result["labels"]]
+    shown = _shown(result)
     about = {network["network"]: network for network in result["networks"]}
     context = {
         "row": row,
@@ -44,6 +49,43 @@ def cross_validation_detail(request: SignedInRequest, pk: int) -> HttpResponse:
     return render(request, "imaging/cross_validation.html", context)
 
 
+@require_GET
+def cross_validation_hips(request: SignedInRequest, pk: int) -> HttpResponse:
+    """Every hip of one comparison with its Dice by each network, the lowest lesion Dice first."""
+    row = get_object_or_404(visible_cross_validations(request.user).exclude(cases=""), pk=pk)
+    result = row.result
+    query = request.GET.get("q", "").strip()
+    found = [case for case in result["cases"] if query.lower() in case["case"].lower()]
+    page = Paginator(found, PAGE_SIZE).get_page(request.GET.get("page"))
+    shown = _shown(result)[::-1]
+    networks = result["networks"]
+    context = {
+        "row": row,
+        "q": query,
+        "page": page,
+        "headline": [word for _, word in shown],
+        "networks": networks,
+        "hips": [(case, [_dices(case.get(label, {}), networks) for label, _ in shown]) for case in page],
+    }
+    return render(request, "imaging/cross_validation_hips.html", context)
+
+
+@require_GET
+def cross_validation_csv(request: SignedInRequest, pk: int) -> HttpResponse:
+    """The whole per-case table, as it was imported."""
+    row = get_object_or_404(visible_cross_validations(request.user).exclude(cases="").defer("result"), pk=pk)
+    return attachment(ExportedFile(f"cases-{row.pk}.csv", "text/csv; charset=utf-8", read_content(row.cases)))
+
+
+def _shown(result: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(label, word) for label, word in HEADLINE if label in result["labels"]]
+
+
+def _dices(dice_of: dict[str, float | None], networks: list[dict[str, Any]]) -> list[float | None]:
+    """Of one hip by each network, in percent."""
+    return [_percent(dice_of.get(network["network"])) for network in networks]
+
+
 def _overall(line: dict[str, Any], network: dict[str, Any], shown: list[tuple[str, str]]) -> dict[str, Any]:
     return {
         "name": line["name"],
@@ -52,6 +94,7 @@ def _overall(line: dict[str, Any], network: dict[str, Any], shown: list[tuple[st
         "ms_per_slice": network["ms_per_slice"],
         "steps": sorted(network["steps"])[len(network["steps"]) // 2],
         "devices": network["devices"],
+        "training": network.get("training", ""),
     }
 
 
