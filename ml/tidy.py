@@ -41,13 +41,19 @@ def tidy(mask: Mask, volume: Volume, centre_mm: Point) -> Mask:
     head[is_far] = False
     head = without_slivers(_largest(head), volume)
     femur = _without_small((mask & FEMUR) > 0, n_least=int(((mask & FEMUR) > 0).sum()) // 20) | head
-    n_least = max(2, int(np.ceil(MIN_LESION_ML / voxel_ml)))
-    tidied = np.zeros_like(mask)
+    tidied = without_specks(mask & np.uint8(BME | SYNOVITIS), voxel_ml)
     tidied[femur] |= FEMUR
     tidied[head] |= FEMORAL_HEAD
-    for bit in (BME, SYNOVITIS):
-        tidied[_without_small((mask & bit) > 0, n_least)] |= bit
     return tidied
+
+
+def without_specks(mask: Mask, voxel_ml: float) -> Mask:
+    """The mask without connected parts of BME and of synovitis below 0.02 mL, or of a single voxel."""
+    n_least = max(2, int(np.ceil(MIN_LESION_ML / voxel_ml)))
+    kept = mask & np.uint8(255 - BME - SYNOVITIS)
+    for bit in (BME, SYNOVITIS):
+        kept[_without_small((mask & bit) > 0, n_least)] |= bit
+    return kept
 
 
 def without_slivers(head: Voxels, volume: Volume) -> Voxels:

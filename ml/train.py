@@ -31,7 +31,6 @@ from ml.networks.widen import widen
 from ml.whole import make_folder, whole
 
 WARM_UP_STEPS = 150
-STACK_BATCH = (4, 4)  # hips, and slices of each, for networks that take whole stacks
 EMA_DECAY = 0.998
 GRADIENT_NORM = 5.0
 EXTRA_WEIGHT = 0.3
@@ -209,8 +208,8 @@ def check_plan(plan: Plan) -> None:
 
 def batch_shape(network: str, n_hips: int | None, n_slices: int | None, usual: tuple[int, int]) -> tuple[int, int]:
     """Hips, and slices of each, of a batch: what is asked for, or what is `usual`, or what networks of stacks need."""
-    hips, slices = STACK_BATCH if NETWORKS[network].takes_stack else usual
-    return n_hips or hips, n_slices or slices
+    hips, slices = NETWORKS[network].stack_batch if NETWORKS[network].takes_stack else usual
+    return hips if n_hips is None else n_hips, slices if n_slices is None else n_slices
 
 
 def progress(state: State, plan: Plan) -> float:
@@ -267,8 +266,9 @@ def _begin(plan: Plan) -> Network:
     network = build(plan.network, base=plan.base)
     if plan.start:
         start = load_unet(Path(plan.start), describe(Path(plan.start)))
-        if type(start) is UNet and plan.network == UNet25D.name:
-            start = UNet25D.around(start)
+        kind = NETWORKS[plan.network]
+        if type(start) in (UNet, UNet25D) and type(start) is not kind and issubclass(kind, UNet25D):
+            start = kind.around(start)
         if start.name != plan.network:
             raise TrainingError(f"{plan.start} holds a {start.name}, not a {plan.network}; name it with --network")
         try:

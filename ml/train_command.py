@@ -107,8 +107,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--warm-up", type=int, default=WARM_UP_STEPS, metavar="STEPS")
     parser.add_argument("--loss", choices=tuple(LOSSES), help="regional for --phantoms, else plain, if not given")
-    parser.add_argument("--hips", type=int, help="of a batch; 6, or 4 for networks that take whole stacks")
-    parser.add_argument("--slices", type=int, help="of each hip in a batch; 3, or 4 for networks that take whole stacks")
+    parser.add_argument("--hips", type=int, help="of a batch; 6, or what networks that take whole stacks need")
+    parser.add_argument("--slices", type=int, help="of each hip in a batch; 3, or what networks that take whole stacks need")
     parser.add_argument("--augmentation", choices=tuple(AUGMENTATIONS), default="full")
     add_window(parser, (CROP_ROWS, CROP_COLUMNS))
     parser.add_argument(

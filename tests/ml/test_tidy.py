@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from ml.dicom.volume import SourceSlice, Volume
-from ml.labels import FEMORAL_HEAD, FEMUR
-from ml.tidy import implausible_head
+from ml.labels import BME, FEMORAL_HEAD, FEMUR, SYNOVITIS
+from ml.tidy import implausible_head, without_specks
 
 SHAPE = (12, 90, 90)
 
@@ -52,3 +52,17 @@ def test_nothing_a_speck_and_a_bar_are_no_heads(volume):
     assert "can be outlined" in implausible_head(empty, volume)
     assert "100 mm²" in implausible_head(speck, volume)
     assert "not round" in implausible_head(bar, volume)
+
+
+def test_specks_of_lesions_go_and_the_rest_stays():
+    mask = outline(slice(50, 85))
+    mask[2, 10, 10:14] |= BME  # 4 voxels of 0.004 mL: below 0.02
+    mask[3, 20:22, 10:13] |= SYNOVITIS  # 6 voxels: 0.024 mL
+    mask[6, 40, 40] |= BME
+    kept = without_specks(mask, 0.004)
+    assert not (kept & BME).any()
+    assert ((kept & SYNOVITIS) > 0).sum() == 6
+    np.testing.assert_array_equal(kept & (FEMUR | FEMORAL_HEAD), mask & (FEMUR | FEMORAL_HEAD))
+    one = np.zeros((1, 3, 3), np.uint8)
+    one[0, 1, 1] = BME
+    assert not without_specks(one, 1.0).any()  # a single voxel, however large
