@@ -16,9 +16,9 @@ BEGIN_SPREAD = 0.01
 class HipHead(nn.Module):
     """Logits of each pixel, moved for the whole hip by what all of its slices show.
 
-    Whether there is an effusion at all is a question about the hip: a bright lining is a little in many slices, an effusion much in
-    some. What is said of each label (its area in the slices with the most of it) and the features (their highest mean and highest
-    value in any slice) go through a small perceptron to one shift a label and hip.
+    Whether there is an effusion at all is a question about the hip: a bright lining is a little in many slices, an effusion much
+    in some. What is said of each label (its area in the slices with the most of it) and the features (their highest mean and
+    highest value in any slice) go through a small perceptron to one shift a label and hip.
     """
 
     def __init__(self, n_features: int) -> None:
