@@ -446,3 +446,16 @@ def test_a_bundle_whose_finder_is_damaged_is_told_in_one_line(tmp_path, capsys, 
     write_nifti(tmp_path / "in", labels=("bme",))
     assert command.command([str(tmp_path / "out"), "--nifti", str(tmp_path / "in"), "--bundle", str(folder)]) == 2
     assert f"{folder} has no hip finder that can be used" in capsys.readouterr().err
+
+
+def test_a_table_may_have_a_row_for_each_side_of_an_image(tmp_path, made):
+    save(tmp_path / "a.nii.gz", pelvis().volume, pelvis().volume.pixels)
+    lines = ["file,patient,side," + ",".join(f"mask_{label}" for label in LABELS)]
+    for side in ("right", "left"):
+        for label in LABELS:
+            save(tmp_path / f"a_{side}_{label}.nii.gz", pelvis().volume, pelvis().masks[side][label])
+        lines.append(f"a.nii.gz,P1,{side}," + ",".join(f"a_{side}_{label}.nii.gz" for label in LABELS))
+    (tmp_path / "cases.csv").write_text("\n".join(lines))
+    data, _ = made("--table", tmp_path / "cases.csv")
+    assert [case.id for case in data.cases] == ["P1_V1_left", "P1_V1_right"]
+    assert data.left_out == ()
