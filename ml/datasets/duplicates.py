@@ -14,7 +14,7 @@ from ml.datasets.annotated import Annotated, Plane
 
 N_CELLS = 16  # along each side of a slice's fingerprint
 MIN_CELLS = 32  # of its 256 that are not background: a nearly empty slice is like any other
-SAME_RANKS = 0.995  # correlation; neighbouring slices of a stack reach 0.97, slices of two phantoms 0.82, a copy × 1.5 0.9999
+SAME_RANKS = 0.995  # correlation; neighbouring slices of a stack reach 0.97, slices of two phantoms 0.90, a copy × 1.5 0.9999
 N_SAME_SLICES = 3
 N_DIRECTIONS = 12  # in which near fingerprints are looked for before they are compared as a whole
 MIN_VOXELS = 50  # smaller outlines may be the same by chance
