@@ -27,7 +27,7 @@ from ml.train import CHECKPOINT, Material, Plan, train
 from scoring.mri.calibration import Bins, calibration_bins, expected_calibration_error, neighbourhood
 from scoring.mri.overlap import compare_masks
 
-RECIPE = 3  # one more whenever the same settings come to mean another training or measurement
+RECIPE = 4  # one more whenever the same settings come to mean another training or measurement
 CASES, FOLD, WEIGHTS, BUNDLE = "cases.csv", "fold.json", "weights.safetensors", "bundle"
 
 
