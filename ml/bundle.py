@@ -68,8 +68,7 @@ def load(path: Path | str = DEFAULT, device: str | None = None) -> Bundle:
     """
     folder, target = Path(path), choose(device)
     description = describe(folder)
-    for name in FINDER_FILES:
-        _check_file(folder, description, name)
+    check_finder(folder, description)
     try:
         unet = folded(load_unet(folder, description)).to(target)
         finder = load_finder(folder)
@@ -210,8 +209,15 @@ def name_bundle(folder: Path, name: str | None, version: str | None) -> None:
         _write(folder, describe(folder) | given)
 
 
+def check_finder(folder: Path, description: dict[str, Any]) -> None:
+    """Refuse a bundle whose hip finder is missing or is not the one that it describes; raises BundleError."""
+    for name in FINDER_FILES:
+        _check_file(folder, description, name)
+
+
 def add_finder(folder: Path, source: Path) -> str:
     """Give a bundle folder the hip finder of another one and seal it; the bundle's hash."""
+    check_finder(source, describe(source))
     for name in FINDER_FILES:
         shutil.copyfile(source / name, folder / name)
     return seal(folder)

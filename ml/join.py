@@ -5,7 +5,17 @@ import shlex
 import sys
 from pathlib import Path
 
-from ml.bundle import FINDER_FILES, UNET_WEIGHTS, BundleError, add_finder, bundle_hash, describe, load_unet, save_unet
+from ml.bundle import (
+    FINDER_FILES,
+    UNET_WEIGHTS,
+    BundleError,
+    add_finder,
+    bundle_hash,
+    check_finder,
+    describe,
+    load_unet,
+    save_unet,
+)
 from ml.networks.ensemble import Ensemble
 
 
@@ -42,10 +52,12 @@ def join(folders: list[Path], out: Path, made_by: str) -> str:
     if len({about["files"][UNET_WEIGHTS] for about in descriptions}) < len(folders):
         raise BundleError("two of the bundles hold the same weights: what they say together is what each says alone")
     network = Ensemble(networks)
+    has_finder = any((folders[0] / name).is_file() for name in FINDER_FILES)
+    if has_finder:
+        check_finder(folders[0], descriptions[0])
     members = [
         {"name": about.get("name"), "version": about.get("version"), "files": about.get("files"), "unet": about["unet"]}
         for about in descriptions
     ]
     save_unet(out, network.eval(), made_by, {"members": members})
-    has_finder = all((folders[0] / name).is_file() for name in FINDER_FILES)
     return add_finder(out, folders[0]) if has_finder else bundle_hash(describe(out))

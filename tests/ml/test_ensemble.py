@@ -121,3 +121,14 @@ def test_join_refuses_damaged_weights_and_a_file_in_the_place_of_the_folder(tmp_
     said = capsys.readouterr().err
     assert "unet.safetensors can't be read" in said
     assert said.count("\n") == 1
+
+
+def test_join_refuses_a_hip_finder_that_is_not_the_one_described(tmp_path, pair, capsys):
+    first, second = (save(tmp_path / network.name, network) for network in pair)
+    for name in bundle.FINDER_FILES:
+        shutil.copy(bundle.DEFAULT / name, first)
+    bundle.seal(tmp_path / "unet")
+    (tmp_path / "unet" / "hips.json").write_text("{}")
+    assert main(["join", first, second, "--out", str(tmp_path / "out")]) == 2
+    assert "hips.json is not the file" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
