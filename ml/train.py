@@ -27,10 +27,12 @@ from ml.metrics import LESION
 from ml.networks import NETWORKS, Network, build
 from ml.networks.unet import UNet
 from ml.networks.unet25d import UNet25D
+from ml.networks.unet_hip import UNetHip
 from ml.networks.widen import widen
 from ml.whole import make_folder, whole
 
 WARM_UP_STEPS = 150
+STARTS_FOR = {UNet25D.name: (UNet.name,), UNetHip.name: (UNet.name, UNet25D.name)}  # kinds that say what another says
 EMA_DECAY = 0.998
 GRADIENT_NORM = 5.0
 EXTRA_WEIGHT = 0.3
@@ -267,7 +269,7 @@ def _begin(plan: Plan) -> Network:
     if plan.start:
         start = load_unet(Path(plan.start), describe(Path(plan.start)))
         kind = NETWORKS[plan.network]
-        if type(start) in (UNet, UNet25D) and type(start) is not kind and issubclass(kind, UNet25D):
+        if isinstance(start, UNet) and start.name in STARTS_FOR.get(plan.network, ()) and issubclass(kind, UNet25D):
             start = kind.around(start)
         if start.name != plan.network:
             raise TrainingError(f"{plan.start} holds a {start.name}, not a {plan.network}; name it with --network")

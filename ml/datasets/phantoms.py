@@ -25,10 +25,6 @@ def write_phantoms(folder: Path, n_patients: int, seed: int, n_processes: int = 
     is_involved : only patients with inflammation of at least one hip, as the article's; else a third has none
     """
     jobs = [(folder, seed + k, is_involved) for k in range(n_patients)]
-    if n_processes == 1:
-        for job in tqdm(jobs, desc="synthetic patients", unit="patient"):
-            yield from write_phantom(job)
-        return
     with pool(n_processes) as processes:
         for cases in tqdm(processes.map(write_phantom, jobs), total=len(jobs), desc="synthetic patients", unit="patient"):
             yield from cases
