@@ -12,6 +12,7 @@ from ml.datasets.annotated import Annotated, Plane, Remark
 from ml.datasets.places import Heads, off_canvas, on_other_hip, why_no_head
 from ml.dicom.volume import Volume
 from ml.labels import BITS, LABELS, Mask, enforce_rules, join_planes
+from ml.tidy import MIN_LESION_ML, without_specks
 
 SAME_HEAD_MM = 80.0  # heads of two hips lie about 180 mm apart
 MIN_HEAD_ML = 1.0  # smaller pieces are crumbs of the outline
@@ -206,4 +207,8 @@ def _ruled(image: Annotated) -> tuple[Mask, list[str]]:
     if both.any():
         where = "BME kept in the bone, synovitis outside"
         mended.append(f"had {both.sum() * voxel_ml:.2f} mL called both BME and synovitis: {where}")
-    return enforce_rules(join_planes(planes)), mended
+    ruled = enforce_rules(join_planes(planes))
+    kept = without_specks(ruled, voxel_ml)
+    if n_specks := int((ruled != kept).sum()):
+        mended.append(f"had {n_specks * voxel_ml:.3f} mL of lesions in specks below {MIN_LESION_ML:g} mL each: taken out")
+    return kept, mended

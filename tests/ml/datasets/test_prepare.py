@@ -232,6 +232,21 @@ def test_heads_outside_the_femur_and_double_lesions_are_mended_and_said(tmp_path
         assert not ((masks & BITS["bme"] > 0) & (masks & BITS["synovitis"] > 0)).any()
 
 
+def test_a_speck_that_nobody_draws_is_taken_out_and_said(tmp_path, made):
+    folder = write_nifti(tmp_path / "in")
+    speck = pelvis().plane("bme").copy()
+    n_before = int(speck.sum())
+    free = np.argwhere(pelvis().plane("femur") & ~speck & ~pelvis().plane("synovitis"))
+    at = next(place for place in free if not speck[tuple(slice(max(0, i - 1), i + 2) for i in place)].any())
+    speck[tuple(at)] = True
+    save(folder / "P1_V1_bme.nii.gz", pelvis().volume, speck)
+    data, text = made("--nifti", folder)
+    voxel_ml = float(np.prod(pelvis().volume.spacing_mm)) / 1000
+    assert f"had {voxel_ml:.3f} mL of lesions in specks below 0.02 mL each: taken out" in text
+    assert n_before > 0
+    assert sum(case.volumes_ml["bme"] for case in data.cases) > 0
+
+
 def test_one_hip_tells_its_side_by_its_femur_or_the_finder(tmp_path, made, heads):
     heads.clear()
     write_nifti(tmp_path / "in", "P1_V1", cropped(pelvis(), RIGHT))
