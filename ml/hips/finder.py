@@ -113,8 +113,8 @@ def find_hips(volume: Volume, finder: Finder) -> tuple[FoundHip, FoundHip]:
     Returns
     -------
     (right, left)
-        Each found or not, with a confidence. A head that metal wipes out is not found. A head whose centre lies
-        outside the field of view is not found.
+        Each found or not, with a confidence. A head that metal wipes out is not found, and `why` says so. A head whose
+        centre lies outside the field of view is not found.
     """
     if not np.isfinite(volume.pixels).any() or min(volume.pixels.shape) == 0:
         return _absent("right", 0.0, "the images are empty"), _absent("left", 0.0, "the images are empty")
@@ -130,6 +130,8 @@ def _report(volume: Volume, answer: Answer, side: Side, best: tuple[Candidate, f
         return _absent(side, 0.0, f"nothing in these images looks like a {side} femoral head")
     candidate, confidence = best
     index = to_volume_index(answer.canvas, volume, candidate.ball.centre_mm)
+    if candidate.is_void:
+        return _absent(side, confidence, f"metal or another void hides the {side} femoral head")
     if confidence < verdict.threshold:
         return _absent(side, confidence, f"what looks most like a {side} femoral head is too doubtful")
     index[0] = _into_stack(float(index[0]), volume)

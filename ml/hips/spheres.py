@@ -1,12 +1,13 @@
 """Balls in the network's answer: connected spots of femoral head, and the sphere that fits each best."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage, optimize
 
-from ml.hips.prepare import CELL_MM, Canvas
+from ml.hips.prepare import CELL_MM, PIXEL_MM, Canvas
 
 Share = npt.NDArray[np.float32]
 
@@ -38,6 +39,14 @@ class Answer:
     def heads(self) -> Share:
         """Share of femoral head of either side."""
         return np.asarray(self.shares[1] + self.shares[2], np.float32)
+
+    @cached_property
+    def signal(self) -> Share:
+        """Intensity of each cell, shape (slice, row, column), in proportion to the pixels of its slice."""
+        bright = self.canvas.images[:, 0]
+        n, rows, columns = bright.shape
+        cell = int(CELL_MM / PIXEL_MM)
+        return np.asarray(bright.reshape(n, rows // cell, cell, columns // cell, cell).mean((2, 4)) ** 2, np.float32)
 
 
 @dataclass(frozen=True)

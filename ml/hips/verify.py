@@ -30,16 +30,20 @@ FEATURES = (
 )
 _ORDINARY_ML = 40.0
 _LEAST_OVERLAP = 0.3  # a spot that a sphere explains no better than this is not worth weighing
+_NO_SIGNAL = 0.1  # of the tissue around; the darkest of 117 ordinary heads had 0.12 (docs/explanation/hip-finder.md)
+_VOID_NECK = 0.1  # share of the neck's cells without signal; at most 0.01 where a head's marrow was made that dark
+_AROUND_MM = 100.0
 _SURE = 0.3  # shares below this are the network's doubt spread over many cells, not bone
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A ball, the side it claims, and its evidence in the order of `FEATURES`."""
+    """A ball, the side it claims, and its evidence in the order of `FEATURES`; `is_void` where metal hides it."""
 
     side: Side
     ball: Ball
     evidence: npt.NDArray[np.float64]
+    is_void: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,23 +97,53 @@ def _side_of(answer: Answer, spot: npt.NDArray[np.bool_]) -> tuple[Side, float]:
     return ("right" if right >= left else "left"), abs(right - left) / max(right + left, 1e-6)
 
 
+def _across(answer: Answer, side: Side, ball: Ball) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Distance in mm of every cell from the ball's middle within its slice, and how far it lies towards the shaft."""
+    _, rows, columns = grid_mm(answer)
+    lateral = (columns - ball.centre_mm[2]) * (1 if side == "left" else -1)
+    down = rows - ball.centre_mm[1]
+    return np.hypot(lateral, down), lateral + 0.7 * down
+
+
+def _level_with(answer: Answer, ball: Ball) -> npt.NDArray[np.bool_]:
+    """Cells in view, of the slices that cross the ball."""
+    return answer.seen & (np.abs(grid_mm(answer)[0] - ball.centre_mm[0]) < ball.radius_mm)
+
+
+def _neck(answer: Answer, side: Side, ball: Ball) -> npt.NDArray[np.bool_]:
+    """Cells just below and lateral of a ball, where a head has its neck."""
+    in_plane, to_shaft = _across(answer, side, ball)
+    is_beside = (in_plane > ball.radius_mm + 2) & (in_plane < 2 * ball.radius_mm)
+    return _level_with(answer, ball) & is_beside & (to_shaft > 0.9 * in_plane)
+
+
+def is_void(answer: Answer, side: Side, ball: Ball) -> bool:
+    """Whether a ball and a part of the neck beside it give almost no signal, as metal does.
+
+    Marrow can be dark (suppressed fat, sclerosis), but not in the head and the neck as dark as if nothing were there.
+    """
+    distance = distance_mm(grid_mm(answer), ball.centre_mm)
+    inside = answer.seen & (distance < 0.75 * ball.radius_mm)
+    around = _level_with(answer, ball) & (distance < _AROUND_MM)
+    neck = _neck(answer, side, ball)
+    if not (inside.any() and neck.any()):
+        return False
+    least = _NO_SIGNAL * float(np.percentile(answer.signal[around], 75))
+    return bool(np.median(answer.signal[inside]) < least and (answer.signal[neck] < least).mean() > _VOID_NECK)
+
+
 def _surroundings(answer: Answer, side: Side, ball: Ball) -> tuple[float, float, float, float]:
     """The features `femur`, `pelvis`, `neck` and `roof` of a ball."""
-    axes = grid_mm(answer)
-    distance = distance_mm(axes, ball.centre_mm)
-    lateral = (axes[2] - ball.centre_mm[2]) * (1 if side == "left" else -1)
-    down = axes[1] - ball.centre_mm[1]
-    in_plane = np.hypot(lateral, down)
-    is_shaft, is_socket = lateral + 0.7 * down > 0, lateral + 0.7 * down < 0
+    distance = distance_mm(grid_mm(answer), ball.centre_mm)
+    in_plane, to_shaft = _across(answer, side, ball)
     around = distance > 0.9 * ball.radius_mm
-    near = (np.abs(axes[0] - ball.centre_mm[0]) < ball.radius_mm) & answer.seen & (in_plane > ball.radius_mm + 2)
-    below = near & (in_plane < 2 * ball.radius_mm) & (lateral + 0.7 * down > 0.9 * in_plane)
-    above = near & (in_plane < ball.radius_mm + 16) & (lateral + 0.7 * down < -0.6 * in_plane)
+    near = _level_with(answer, ball) & (in_plane > ball.radius_mm + 2)
+    above = near & (in_plane < ball.radius_mm + 16) & (to_shaft < -0.6 * in_plane)
     femur, pelvis = answer.shares[3 if side == "right" else 4], answer.shares[5]
     return (
-        _log_volume(answer, femur, around & (distance < 110) & is_shaft),
-        _log_volume(answer, pelvis, around & (distance < ball.radius_mm + 55) & is_socket),
-        _best_slice(femur, below),
+        _log_volume(answer, femur, around & (distance < 110) & (to_shaft > 0)),
+        _log_volume(answer, pelvis, around & (distance < ball.radius_mm + 55) & (to_shaft < 0)),
+        _best_slice(femur, _neck(answer, side, ball)),
         _best_slice(pelvis, above),
     )
 
@@ -137,17 +171,21 @@ def candidates(answer: Answer) -> list[Candidate]:
         stray = sum(map(_quality, balls)) - _quality(ball) - partner
         shape = (_stretch(ball.overlap), _stretch(ball.inner), purity, mass, abs(ball.radius_mm - MEAN_RADIUS_MM))
         evidence = np.array([*shape, *_surroundings(answer, side, ball), partner, stray, ball.visible])
-        result.append(Candidate(side, ball, evidence))
+        result.append(Candidate(side, ball, evidence, is_void(answer, side, ball)))
     return result
 
 
 def choose(found: list[Candidate], verdict: Verdict) -> dict[Side, tuple[Candidate, float]]:
-    """The best candidate of each side with its confidence; two that cannot be one person's hips leave the better one."""
+    """The best candidate of each side with its confidence; two that cannot be one person's hips leave the better one.
+
+    A void in the likeliest place of a side is no hip (confidence 0), and nor is anything else on that side.
+    """
     best: dict[Side, tuple[Candidate, float]] = {}
     for candidate in found:
         confidence = verdict.confidence(candidate.evidence)
         if candidate.side not in best or confidence > best[candidate.side][1]:
             best[candidate.side] = (candidate, confidence)
+    best = {side: (candidate, 0.0 if candidate.is_void else confidence) for side, (candidate, confidence) in best.items()}
     if len(best) == 2 and min(confidence for _, confidence in best.values()) >= verdict.threshold:
         right, left = best["right"], best["left"]
         if not is_pair(right[0].ball, left[0].ball):

@@ -8,6 +8,7 @@ from ml.crops import Point
 from ml.dicom.volume import Volume
 
 Rng = np.random.Generator
+HEAD_RADIUS_MM = 23.5  # of an adult
 
 
 def moved(volume: Volume, rng: Rng, amplitude_mm: float, axis: int = 1) -> Volume:
@@ -75,6 +76,34 @@ def unsuppressed(volume: Volume, is_fat: np.ndarray, share: float) -> Volume:
     """
     bright = float(np.percentile(volume.pixels, 99))
     return replace(volume, pixels=(volume.pixels + np.float32(share * bright) * is_fat).astype(np.float32))
+
+
+def metal(volume: Volume, centre_mm: Point, radius_mm: float, side: str) -> Volume:
+    """A metal head on its stem: almost no signal in its place, and a bright rim where the signal has piled up.
+
+    Parameters
+    ----------
+    radius_mm : of what the metal wipes out; larger than the head
+    side : "right" or "left"; neck and stem run down and lateral of the head
+    """
+    at = volume.to_lps(np.stack(np.meshgrid(*(np.arange(n) for n in volume.pixels.shape), indexing="ij"), -1)).astype(np.float32)
+    lateral = 1 if side == "left" else -1
+    head = np.asarray(centre_mm, np.float32)
+    neck = head + np.array([1.5 * lateral, 0, -1.3], np.float32) * HEAD_RADIUS_MM
+    stem = neck + np.array([5 * lateral, 0, -110], np.float32)
+    beyond = np.minimum.reduce([
+        _away(at, head, head) - radius_mm, _away(at, head, neck) - 0.6 * radius_mm, _away(at, neck, stem) - 0.5 * radius_mm,
+    ])  # fmt: skip
+    void, rim = np.clip(0.5 - beyond / 2, 0, 1), np.clip(1 - np.abs(beyond - 2) / 3, 0, 1)
+    bright = 1.2 * float(np.percentile(volume.pixels, 90))
+    return replace(volume, pixels=(volume.pixels * (1 - 0.97 * void) + bright * rim).astype(np.float32))
+
+
+def _away(at: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """Distance in mm of points from a line from one point to another."""
+    along = end - start
+    share = np.clip((at - start) @ along / max(float(along @ along), 1e-6), 0, 1)
+    return np.asarray(np.linalg.norm(at - start - share[..., None] * along, axis=-1))
 
 
 def inverted(volume: Volume) -> Volume:

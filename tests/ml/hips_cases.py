@@ -11,6 +11,7 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from ml.dicom.volume import SourceSlice, Volume
+from ml.quality import defects
 
 CORPUS = Path(os.environ.get("HIPAPP_DICOM_CORPUS", Path(__file__).parents[3] / "shared" / "dicom"))
 LOCALISER = "hip_mr/ProstateX-0218/t2_localizer_512"
@@ -98,3 +99,10 @@ def cut_out(volume, rows=(None, None), columns=(None, None), slices=(None, None)
 def error_mm(hip, head_mm):
     """Distance of a found hip from where it is; infinite where it was not found."""
     return float(np.linalg.norm(np.array(hip.centre_mm) - head_mm)) if hip.found else np.inf
+
+
+def metal_head(phantom, side, grow=1.3):
+    """A phantom's Volume with metal in place of one head, and the true heads that are left (either generator)."""
+    hip = phantom.hips[side]
+    volume = defects.metal(phantom.volume, hip.centre_mm, hip.radius_mm * grow, side)
+    return volume, {other: np.array(truth.centre_mm) for other, truth in phantom.hips.items() if other != side}

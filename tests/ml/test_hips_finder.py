@@ -13,7 +13,9 @@ from ml.hips import FoundHip, find_hips, load_finder
 from ml.hips.scenes.pelvis import hip_pelvis
 from ml.hips.scenes.stack import draw_stack
 from ml.hips.scenes.stream import KINDS, Kind
-from tests.ml.hips_cases import cut_out, error_mm
+from ml.labels import FEMORAL_HEAD
+from tests.builders.second_generator import TEST_SEEDS, make_study
+from tests.ml.hips_cases import cut_out, error_mm, metal_head
 
 WEIGHTS = Path(next(iter(ml.__path__))) / "weights" / "default"
 BY_NAME = {kind.name: kind for kind in KINDS}
@@ -38,6 +40,12 @@ def phantom():
     from ml.phantom import generate
 
     return generate(15_003, involvement="both", target="both", style="stir")
+
+
+@pytest.fixture(scope="module")
+def studies(phantom):
+    """One study of each generator."""
+    return {"first": phantom, "second": make_study(TEST_SEEDS[1])}
 
 
 def heads_of(phantom):
@@ -115,6 +123,29 @@ def test_a_prosthesis_is_never_placed_wildly(finder):
         assert not found[side].found
         if found[other].found:
             assert error_mm(found[other], stack.heads[0].centre_mm) < 15
+
+
+@pytest.mark.parametrize("grow", [1.0, 1.6])
+@pytest.mark.parametrize("side", ["right", "left"])
+@pytest.mark.parametrize("generator", ["first", "second"])
+def test_a_metal_head_is_not_found_and_the_other_hip_is(finder, studies, generator, side, grow):
+    volume, heads = metal_head(studies[generator], side, grow)
+    found = {hip.side: hip for hip in find_hips(volume, finder)}
+    assert not found[side].found
+    assert found[side].confidence < 0.1
+    if grow == 1:  # larger ones leave nothing that looks like a head
+        assert found[side].why == f"metal or another void hides the {side} femoral head"
+    [(other, centre)] = heads.items()
+    assert error_mm(found[other], centre) < 10
+
+
+@pytest.mark.parametrize("share", [0.5, 0.25])
+@pytest.mark.parametrize("generator", ["first", "second"])
+def test_heads_of_dark_marrow_are_found(finder, studies, generator, share):
+    study = studies[generator]
+    pixels = np.where(study.masks & FEMORAL_HEAD, share * study.volume.pixels, study.volume.pixels).astype(np.float32)
+    for hip in find_hips(replace(study.volume, pixels=pixels), finder):
+        assert error_mm(hip, heads_of(study)[hip.side]) < 10
 
 
 @pytest.mark.parametrize("pixels", [np.zeros((5, 64, 64)), np.full((3, 40, 50), np.nan), np.full((1, 16, 16), -5.0)])

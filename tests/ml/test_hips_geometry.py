@@ -137,6 +137,27 @@ def test_two_heads_that_are_no_pair_leave_the_better_one():
     assert set(choose(pair, plain_verdict())) == {"right", "left"}
 
 
+@pytest.mark.parametrize(("dark_mm", "expected"), [((20, 0), False), ((20, 40), True), ((0, 0), False)])
+def test_a_void_is_head_and_neck_without_signal(dark_mm, expected):
+    volume = make_volume()
+    centre = volume.to_lps([3, 100, 60])
+    places = volume.to_lps(np.stack(np.meshgrid(*map(np.arange, volume.pixels.shape), indexing="ij"), -1)) - centre
+    head, neck = dark_mm
+    volume.pixels[np.linalg.norm(places, axis=-1) < head] *= 0.02
+    volume.pixels[np.linalg.norm(places - np.array([-22, 0, -15]), axis=-1) < neck / 2] *= 0.02
+    [candidate] = candidates(answer_with(volume, {1: (centre, 20.0)}))
+    assert candidate.is_void is expected
+
+
+def test_a_void_in_the_likeliest_place_leaves_its_side_without_a_hip():
+    n = len(FEATURES)
+    found = [Candidate("right", ball_at(0, 200, 100), np.full(n, 0.9), is_void=True)]
+    found += [Candidate("right", ball_at(0, 260, 100), np.full(n, 0.8)), Candidate("left", ball_at(0, 200, 280), np.full(n, 0.9))]
+    best = choose(found, plain_verdict())
+    assert best["right"] == (found[0], 0.0)
+    assert best["left"][1] > 0.9
+
+
 def test_an_empty_answer_has_no_candidates():
     volume = make_volume()
     assert candidates(answer_with(volume, {})) == []
