@@ -8,7 +8,7 @@ means something is right in 80 % of the claims made with 0.8.
 import argparse
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
@@ -25,12 +25,16 @@ from ml.hips.scenes.pelvis import hip_pelvis
 from ml.hips.scenes.stack import draw_stack
 from ml.hips.scenes.stream import KINDS, Kind
 from ml.hips.verify import candidates, choose
+from ml.labels import FEMORAL_HEAD
 from ml.phantom import generate
+from ml.quality import defects
 from scoring.statistics.proportions import proportion
 
 DEFAULT = Path(__file__).parents[1] / "weights" / "default"
 FIRST_SEED, SCENE_SEED = 20_000, 990_000  # test patients; scenes far from those of training and of the verdict
 HIT_MM = 12.0
+DARK = 0.25  # of its signal is left of a head's marrow
+METAL = (1.0, 1.6)  # so many times the head's radius is wiped out
 EDGES = (0.0, 0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95, 1.0)
 PICTURE = "hip-finder-reliability.svg"
 
@@ -71,8 +75,7 @@ class Asked:
 def cases(n: int) -> Iterator[Case]:
     """Test studies of both generators; `n` sets how many with hips, and of the first one those without."""
     for seed in range(FIRST_SEED, FIRST_SEED + n):
-        phantom = generate(seed)
-        yield Case("first: coronal", phantom.volume, {side: np.array(hip.centre_mm) for side, hip in phantom.hips.items()})
+        yield from _with_hips("first", generate(seed), seed)
     for plane in ("axial", "sagittal"):
         for seed in range(FIRST_SEED, FIRST_SEED + n // 2):
             yield Case(f"first: {plane} called coronal", generate(seed, plane=plane).volume, {})
@@ -81,6 +84,19 @@ def cases(n: int) -> Iterator[Case]:
             yield Case("first: boneless pelvis" if scene == "pelvis" else "first: other parts", _without(seed, scene), {})
     yield from _scenes(n)
     yield from _second(n)
+
+
+def _with_hips(name: str, study: Any, seed: int) -> Iterator[Case]:
+    """A study of either generator as it is, with the marrow of its heads made dark, and with metal in place of one head."""
+    heads = {side: np.array(hip.centre_mm) for side, hip in study.hips.items()}
+    yield Case(f"{name}: coronal", study.volume, heads)
+    dark = np.where(study.masks & FEMORAL_HEAD, DARK * study.volume.pixels, study.volume.pixels)
+    yield Case(f"{name}: heads of dark marrow", replace(study.volume, pixels=dark.astype(np.float32)), heads)
+    if heads:
+        side = list(heads)[seed % len(heads)]
+        wiped_out_mm = study.hips[side].radius_mm * np.random.default_rng([seed, 92]).uniform(*METAL)
+        volume = defects.metal(study.volume, study.hips[side].centre_mm, wiped_out_mm, side)
+        yield Case(f"{name}: metal head", volume, {other: head for other, head in heads.items() if other != side})
 
 
 def _without(seed: int, scene: str) -> Volume:
@@ -104,8 +120,7 @@ def _second(n: int) -> Iterator[Case]:
     """The second generator lives with the tests and is there only in a checkout."""
     generator = import_module("tests.builders.second_generator")
     for seed in generator.TEST_SEEDS[:n]:
-        study = generator.make_study(seed)
-        yield Case("second: coronal", study.volume, {side: np.array(hip.centre_mm) for side, hip in study.hips.items()})
+        yield from _with_hips("second", generator.make_study(seed), seed)
     for kind, seeds in generator.NEGATIVE_SEEDS.items():
         group = "second: axial, sagittal called coronal" if kind.endswith("_pelvis") else "second: without hips"
         for seed in seeds:
@@ -189,17 +204,23 @@ def _bins(confidence: np.ndarray, is_hip: np.ndarray) -> list[dict[str, float]]:
     return rows
 
 
-def table(summary: dict[str, Any]) -> str:
-    """The summary in Markdown."""
+def group_rows(groups: dict[str, Any]) -> list[str]:
+    """What was found of each group of studies, as lines of Markdown."""
     lines = ["| Pictures | Studies | Hips | Found | Median, worst | Found wrongly | Highest confidence of a wrong place |"]
     lines += ["|---|---|---|---|---|---|---|"]
-    for group, row in summary["groups"].items():
+    for group, row in groups.items():
         distance = "–" if row["median_mm"] is None else f"{row['median_mm']:.1f}, {row['worst_mm']:.1f} mm"
         highest = "–" if row["highest_wrong"] is None else f"{row['highest_wrong']:.2f}"
         found = row["found"] if row["heads"] else "–"
         lines.append(
             f"| {group} | {row['studies']} | {row['heads']} | {found} | {distance} | {row['found_wrongly']} | {highest} |"
         )
+    return lines
+
+
+def table(summary: dict[str, Any]) -> str:
+    """The summary in Markdown."""
+    lines = group_rows(summary["groups"])
     lines += [
         "",
         f"{summary['n_claims']} claims: expected calibration error {summary['ece']:.3f} (ten bins), "

@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 
 import ml
+from ml import bundle
 from ml.hips import FoundHip, find_hips, load_finder
 from ml.hips.scenes.pelvis import hip_pelvis
 from ml.hips.scenes.stack import draw_stack
 from ml.hips.scenes.stream import KINDS, Kind
 from ml.labels import FEMORAL_HEAD
+from ml.phantom import generate, write
+from ml.study_score import score_path
 from tests.builders.second_generator import TEST_SEEDS, make_study
 from tests.ml.hips_cases import cut_out, error_mm, metal_head
 
@@ -37,8 +40,6 @@ def stacks_of(name, plane, n, seed):
 @pytest.fixture(scope="module")
 def phantom():
     """One ordinary synthetic study."""
-    from ml.phantom import generate
-
     return generate(15_003, involvement="both", target="both", style="stir")
 
 
@@ -146,6 +147,13 @@ def test_heads_of_dark_marrow_are_found(finder, studies, generator, share):
     pixels = np.where(study.masks & FEMORAL_HEAD, share * study.volume.pixels, study.volume.pixels).astype(np.float32)
     for hip in find_hips(replace(study.volume, pixels=pixels), finder):
         assert error_mm(hip, heads_of(study)[hip.side]) < 10
+
+
+def test_an_axial_study_that_looks_like_hips_is_refused_by_its_geometry(tmp_path):
+    write(generate(20_020, plane="axial"), tmp_path)  # find_hips, which sees pixels alone, takes it for coronal (confidence 0.84)
+    result = score_path(tmp_path, bundle.load())
+    assert result.refused.code == "wrong_plane"
+    assert "axial" in result.refused.message
 
 
 @pytest.mark.parametrize("pixels", [np.zeros((5, 64, 64)), np.full((3, 40, 50), np.nan), np.full((1, 16, 16), -5.0)])

@@ -46,6 +46,19 @@ def test_table_and_picture_show_every_bin():
     assert len(drawn.findall("{http://www.w3.org/2000/svg}circle")) == len(summary["bins"])
 
 
+def test_a_study_is_shown_as_it_is_with_dark_marrow_and_with_metal():
+    from ml.phantom import generate
+
+    phantom = generate(15_003, style="stir", target="both", n_slices=14)
+    plain, dark, metal = reliability._with_hips("first", phantom, 0)
+    assert [case.group for case in (plain, dark, metal)] == ["first: coronal", "first: heads of dark marrow", "first: metal head"]
+    assert set(plain.heads) == set(dark.heads) == {"right", "left"}
+    assert set(metal.heads) == {"left"}
+    at = tuple(np.rint(phantom.volume.to_index(plain.heads["right"])).astype(int))
+    assert dark.volume.pixels[at] == pytest.approx(reliability.DARK * plain.volume.pixels[at])
+    assert metal.volume.pixels[at] < 0.1 * plain.volume.pixels[at]
+
+
 def test_claims_of_a_phantom_are_near_its_heads():
     from ml.hips import load_finder
     from ml.phantom import generate
