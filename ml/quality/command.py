@@ -23,7 +23,7 @@ from ml.phantom.anatomy import Tissue
 from ml.phantom.appearance import Look
 from ml.quality import defects
 from ml.quality.features import LOOK, hip_numbers, stack_numbers
-from ml.quality.flags import HIP_KINDS, STACK_KINDS, STOPPING, THRESHOLDS, Thresholds, read_thresholds
+from ml.quality.flags import HIP_KINDS, STACK_KINDS, STOPPING, THRESHOLDS, Thresholds, judge, read_thresholds
 from scoring.statistics.proportions import proportion
 
 SET_SEED, TEST_SEED = 10_000, 20_000
@@ -231,13 +231,11 @@ def report(thresholds: Thresholds, kept: dict[str, Any], n_tests: int) -> str:
 
 def _verdicts(volume: Volume, hips: list[Hip], thresholds: Thresholds) -> dict[str, list[tuple[bool, bool]]]:
     """By kind, whether each stack or hip is marked, and whether it is stopped."""
-    numbers = measure(volume, hips)
-    values = numbers.values | {"unlike": [thresholds.unlikeness(look) for look in numbers.looks]}
-    limits = thresholds.limits
-    return {
-        kind: [(v >= limits[kind].mark, limits[kind].stop is not None and v >= (limits[kind].stop or 0)) for v in found]
-        for kind, found in values.items()
-    }
+    verdicts: dict[str, list[tuple[bool, bool]]] = {}
+    for _, kind, value, limit in judge(volume, hips, thresholds):
+        stops = limit.stop is not None and value >= limit.stop
+        verdicts.setdefault(kind, []).append((stops or value >= limit.mark, stops))
+    return verdicts
 
 
 def _rates(verdicts: list[tuple[bool, bool]]) -> str:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from scipy import fft, ndimage
 
 from ml.crops import CROP_SPACING_MM, Point, centre_index, distance_mm, normalised_crops
+from ml.dicom.content import content_of
 from ml.dicom.volume import Volume
 from ml.labels import BME, FEMORAL_HEAD, SYNOVITIS, Mask
 
@@ -31,11 +32,12 @@ LOOK = (
 
 @dataclass(frozen=True)
 class HipNumbers:
-    """Of one hip. `look` has the numbers of `LOOK`; the others are those of `ml.quality.flags.KINDS`."""
+    """Of one hip. `look` has the numbers of `LOOK`; `bright_share` is that of `ml.dicom.content`; the others are flagged."""
 
     noise: float
     marrow: float
     cut: float
+    bright_share: float
     look: Vector
 
 
@@ -68,10 +70,12 @@ def hip_numbers(volume: Volume, centre_mm: Point, side: str, mask: Mask) -> HipN
     """
     nearest = _nearest(volume, centre_mm)
     part = _slices(volume, nearest)
+    content = content_of(part.pixels, part.spacing_mm)
     return HipNumbers(
         noise=_noise(part, centre_mm),
         marrow=_marrow(part, centre_mm, mask[nearest]),
         cut=_cut(volume, centre_mm),
+        bright_share=content.bright_share if content is not None else 0.0,
         look=_look(normalised_crops(part, centre_mm, side)),
     )
 

@@ -1,7 +1,7 @@
 """`check`: what is wrong with a picture, by thresholds that were set on synthetic ones at a stated rate of false alarms."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.crops import Point
+from ml.dicom.content import MANY
 from ml.dicom.volume import Volume
 from ml.labels import Mask
 from ml.quality.features import HipNumbers, hip_numbers, stack_numbers
@@ -60,6 +61,10 @@ class Limit:
     stop: float | None
 
 
+# Of marrow, where `ml.dicom.content` says that fat is bright in the picture: two signs of unsuppressed fat, neither enough alone
+BRIGHT_FAT = Limit(1.0, 1.0)
+
+
 @dataclass(frozen=True)
 class Thresholds:
     """The limit of each kind of fault, and what hips look like: `mean` and `precision` of `features.LOOK`."""
@@ -72,6 +77,10 @@ class Thresholds:
         """Mahalanobis distance of a hip's look from that of ordinary hips."""
         away = look - self.mean
         return float(np.sqrt(max(0.0, float(away @ self.precision @ away))))
+
+    def limit_of(self, kind: str, numbers: HipNumbers) -> Limit:
+        """The limit of a kind for one hip: stricter for its marrow where fat is bright in the whole picture."""
+        return BRIGHT_FAT if kind == "contrast" and numbers.bright_share >= MANY else self.limits[kind]
 
     def of_hip(self, numbers: HipNumbers) -> dict[str, float]:
         """The numbers of a hip by the kind of fault."""
@@ -102,12 +111,20 @@ def check(
     """
     if not hips:
         return ()
-    found = [("", kind, value) for kind, value in stack_numbers(volume, [centre for _, centre, _ in hips]).items()]
-    for side, centre, mask in hips:
-        numbers = thresholds.of_hip(hip_numbers(volume, centre, side, mask))
-        found += [(side, kind, value) for kind, value in numbers.items()]
-    flags = (_flag(side, kind, value, thresholds.limits[kind], any_sequence) for side, kind, value in found)
+    flags = (_flag(*found, any_sequence) for found in judge(volume, hips, thresholds))
     return tuple(flag for flag in flags if flag is not None)
+
+
+def judge(
+    volume: Volume, hips: Sequence[tuple[str, Point, Mask]], thresholds: Thresholds
+) -> Iterator[tuple[str, str, float, Limit]]:
+    """Side ("" of the whole stack), kind, number and limit of every kind of fault; `hips` as in `check`, at least one."""
+    for kind, value in stack_numbers(volume, [centre for _, centre, _ in hips]).items():
+        yield "", kind, value, thresholds.limits[kind]
+    for side, centre, mask in hips:
+        numbers = hip_numbers(volume, centre, side, mask)
+        for kind, value in thresholds.of_hip(numbers).items():
+            yield side, kind, value, thresholds.limit_of(kind, numbers)
 
 
 def _flag(side: str, kind: str, value: float, limit: Limit, any_sequence: bool) -> Flag | None:

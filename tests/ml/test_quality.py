@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from ml.phantom import generate
 from ml.quality import check, defects, features, flags, read_thresholds
-from ml.quality.command import FALSE_ALARMS, Numbers, _faultless, hips_of, thresholds_of
+from ml.quality.command import FALSE_ALARMS, Numbers, _faultless, _leaky, hips_of, thresholds_of
 from tests.ml.hips_cases import LOCALISER_HEADS, localiser, stack
 from tests.ml.toys import make_volume
 
@@ -131,6 +131,30 @@ def test_each_fault_is_flagged(phantom, thresholds, code, spoil):
     assert flag.value >= flag.limit
     assert flag.side == ("" if code in flags.STACK_KINDS else side)
     assert (f"{side} hip" in flag.message) == (code in flags.HIP_KINDS)
+
+
+def test_fat_suppression_that_fails_in_patches_is_flagged_and_stops_nothing(thresholds):
+    phantom = generate(23_008, style="stir", protocol=_faultless)  # both hips are in view, and the air beside them
+    leaky = _leaky(phantom, np.random.default_rng(23_008), 1.2)
+    intact, failed = (check(volume, hips_of(phantom), thresholds) for volume in (phantom.volume, leaky))
+    assert "fat" not in codes(intact)
+    assert [(flag.side, flag.stops) for flag in failed if flag.code == "fat"] == [("", False)]
+
+
+@pytest.mark.parametrize(("style", "stops"), [("stir", False), ("t1", True), ("t2", True)])
+def test_a_picture_whose_fat_is_bright_is_stopped_unless_a_person_asked_for_it(thresholds, style, stops):
+    phantom = generate(23_005, style=style, protocol=_faultless)
+    strict, asked = (check(phantom.volume, hips_of(phantom), thresholds, any_sequence=any_) for any_ in (False, True))
+    assert any(flag.stops for flag in strict if flag.code == "contrast") is stops
+    assert not any(flag.stops for flag in asked)
+
+
+def test_marrow_as_bright_as_muscle_is_no_bright_fat_where_the_rest_of_the_picture_is_dark(thresholds):
+    numbers = features.HipNumbers(noise=0, marrow=1.1, cut=0, bright_share=0.1, look=thresholds.mean)
+    bright = replace(numbers, bright_share=0.3)
+    assert thresholds.limit_of("contrast", numbers) == thresholds.limits["contrast"]
+    assert thresholds.limit_of("contrast", bright) == flags.BRIGHT_FAT
+    assert thresholds.limit_of("noise", bright) == thresholds.limits["noise"]
 
 
 def test_half_a_head_stops_the_score(phantom, thresholds):
