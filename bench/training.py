@@ -13,6 +13,7 @@ from ml.batches import Batches, Example
 from ml.dataset import stacks_of
 from ml.device import choose
 from ml.losses import segmentation_loss
+from ml.networks import build
 
 N_PATIENTS, N_STEPS, WARM_UP = 4, 12, 3
 AIM = 0.9
@@ -58,7 +59,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _bare(plan: train.Plan, chosen: str, device: torch.device, batches: list) -> float:
     """Seconds of a bare step: the network's forward, the plain loss, backward, AdamW."""
-    network = train.build(plan.network, base=plan.base).to(device).train()
+    network = build(plan.network, base=plan.base).to(device).train()
     network = network.to(memory_format=network.memory_format)
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, fused=device.type == "cuda")
     given = [batch.as_stacks(plan.n_slices) if network.takes_stack else batch for batch in batches]

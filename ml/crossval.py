@@ -34,8 +34,8 @@ from ml.docs_table import PageError, around, put_block
 from ml.folds import SplitError, Splits
 from ml.losses import LOSSES
 from ml.networks import NETWORKS
+from ml.plan import Plan, TrainingError, batch_shape, check_plan
 from ml.precision import PRECISIONS
-from ml.train import Plan, TrainingError, batch_shape, check_plan
 from ml.train_command import add_window
 from ml.whole import FolderError
 

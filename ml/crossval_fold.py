@@ -23,7 +23,8 @@ from ml.datasets import Case
 from ml.folds import Fold
 from ml.metrics import measured_planes
 from ml.networks import Network, build
-from ml.train import CHECKPOINT, Material, Plan, train
+from ml.plan import Plan
+from ml.train import CHECKPOINT, Material, train
 from scoring.mri.calibration import Bins, calibration_bins, expected_calibration_error, neighbourhood
 from scoring.mri.overlap import compare_masks
 

@@ -17,7 +17,8 @@ from ml.device import DeviceError, choose
 from ml.folds import SplitError
 from ml.losses import LOSSES
 from ml.networks import NETWORKS
-from ml.train import WARM_UP_STEPS, Material, Plan, State, TrainingError, batch_shape, check_plan, figures_of, train
+from ml.plan import WARM_UP_STEPS, Plan, TrainingError, batch_shape, check_plan
+from ml.train import Material, State, figures_of, train
 from ml.whole import FolderError, make_folder
 
 DATA_FOLDER = Path("var/ml")
