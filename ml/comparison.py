@@ -34,6 +34,7 @@ NAMES = {
     "unet3d": "3D U-Net",
 }
 NAMES |= {network + STARTED: f"{name}, started from a bundle" for network, name in NAMES.items()}
+NAMES["ensemble"] = "Networks together"
 # Zheng Y, et al. Front Physiol 2023;14:1132214, Tables 2 and 3, in percent: femoral head, lesion.
 ARTICLE_TABLE_2 = {
     "unet": (88.4839, 69.3622),

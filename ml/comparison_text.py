@@ -70,7 +70,9 @@ def cases_page(result: Mapping[str, Any]) -> str:
 
 
 def training_words(recipe: Mapping[str, Any], start: Mapping[str, Any]) -> str:
-    """How a network was trained, in short: from what, how long, with which rate and loss."""
+    """How a network was trained, in short: from what, how long, with which rate and loss; or which answer together."""
+    if "members" in recipe:
+        return f"the mean of the logits of {' and '.join(recipe['members'])}"
     origin = f"from {start['name']} {start['version']}" if start else "from random weights"
     length = f"{recipe['steps']} steps" if recipe["minutes"] is None else f"{recipe['minutes']:g} minutes"
     return f"{origin}, {length} a fold, learning rate {recipe['learning_rate']:g}, loss {recipe['loss']}, {recipe['precision']}"

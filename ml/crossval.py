@@ -28,12 +28,14 @@ from ml.bundle import BundleError, bundle_hash, describe
 from ml.case_table import STARTED, read_rows, write_rows
 from ml.comparison_text import as_markdown, overview
 from ml.crossval_fold import BUNDLE, CASES, FOLD, Job, make_bundle, read_network, recipe, run_fold
+from ml.crossval_join import JoinError, check_members, join_folds
 from ml.datasets import DataSet, DataSetError
 from ml.device import CPU, DeviceError, choose
 from ml.docs_table import PageError, around, put_block
 from ml.folds import SplitError, Splits
 from ml.losses import LOSSES
 from ml.networks import NETWORKS
+from ml.networks.ensemble import Ensemble
 from ml.plan import Plan, TrainingError, batch_shape, check_plan
 from ml.precision import PRECISIONS
 from ml.train_command import add_window
@@ -50,7 +52,7 @@ class CrossValidationError(RuntimeError):
 
 
 ERRORS = (
-    BundleError, CrossValidationError, SplitError, DataSetError, DeviceError, TrainingError, PageError, FolderError,
+    BundleError, CrossValidationError, SplitError, DataSetError, DeviceError, TrainingError, PageError, FolderError, JoinError,
 )  # fmt: skip
 
 
@@ -99,6 +101,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="bundle whose weights each network starts from: a row of its own; it must not have seen these patients",
     )
+    parser.add_argument(
+        "--join",
+        nargs="+",
+        metavar="ROW",
+        help="rows whose networks answer together in a row of their own, as their folders are called (unet25d_started)",
+    )
     parser.add_argument("--bundle", action="store_true", help="make each fold's network a bundle, with the default hip finder")
     parser.add_argument("--docs", type=Path, metavar="PAGE", help="write Table 2 between the marks `networks` of a page too")
     return parser
@@ -121,6 +129,8 @@ def cross_validate(options: argparse.Namespace, made_by: str) -> dict[str, Any]:
         for job in _run(open_jobs, devices, n_parallel):
             tqdm.write(f"{job.name} is done", file=sys.stderr)
             summarise(options.out, data, splits, jobs, made_by)
+        if options.join:
+            join_folds(options.out, options.join, data, splits, made_by, devices[0])
         return summarise(options.out, data, splits, jobs, made_by)
 
 
@@ -134,6 +144,9 @@ def _checked_plans(options: argparse.Namespace, n_parallel: int) -> list[Plan]:
     plans = [_plan(options, network, threads) for network in dict.fromkeys(options.networks)]
     for plan in plans:
         check_plan(plan)
+    if options.join:
+        made_here = [plan.network + (STARTED if options.start else "") for plan in plans]
+        check_members(options.out, options.join, made_here, options.folds)
     return plans
 
 
@@ -286,7 +299,7 @@ def summarise(out: Path, data: DataSet, splits: Splits, jobs: list[Job], made_by
 
 def finished(out: Path, splits: Splits) -> dict[Path, dict[str, Any]]:
     """What each fold in the folder that is done says of itself, network by network; earlier commands' networks too."""
-    entries = [network + end for network in NETWORKS for end in ("", STARTED)]
+    entries = [*(network + end for network in NETWORKS for end in ("", STARTED)), Ensemble.name]
     paths = [out / entry / f"fold_{number}" / FOLD for entry in entries for number in range(1, len(splits.folds) + 1)]
     found = {path.parent: _read(path) for path in paths if path.exists()}
     return {folder: about for folder, about in found.items() if about["splits_sha256"] == splits.sha256}

@@ -86,32 +86,67 @@ def run_fold(job: Job, device: torch.device) -> None:
     shifts = calibrate(network, material.validation) if job.plan.is_calibrated else {}
     learnt = {label for example in material.training for label in example.labels}
     test = [case for case in data.cases if case.patient in set(job.fold.test)]
-    rows: list[Row] = []
-    bins: dict[str, Bins] = {}
-    seconds: list[float] = []
-    for case in tqdm(test, desc=f"measuring {job.name}", unit="hip"):
-        example = example_of(case)
-        started = time.perf_counter()
-        logits, truth = assess.hip_logits(network, example.stack, device)
-        seconds.append((time.perf_counter() - started) / len(logits))
-        for row, counts in measure(job, case, logits, truth, learnt):
-            rows.append(row)
-            bins[row.label] = bins[row.label] + counts if row.label in bins else counts
+    measured = measure_fold(job.entry, job.number, network, test, learnt, device)
     weights = {name: value.cpu().contiguous() for name, value in network.state_dict().items()}
     safetensors.torch.save_file(weights, job.folder / WEIGHTS)
-    write_rows(job.folder / CASES, rows)
+    write_rows(job.folder / CASES, measured.rows)
     if job.has_bundle:
         make_bundle(job, network)
-    about = _about(job, network, state.step, state.seconds, seconds, bins, device) | {"shifts": shifts}
-    manifest.write_json(job.folder / FOLD, about)
+    about = {
+        "network": job.entry,
+        "fold": job.number,
+        "splits_sha256": job.splits_sha256,
+        "fingerprint": job.fingerprint,
+        "recipe": recipe(job.plan),
+        "start": job.start,
+        "steps": state.step,
+        "training_s": round(state.seconds, 1),
+        "shifts": shifts,
+        "command": job.made_by,
+    }
+    manifest.write_json(job.folder / FOLD, about | figures_of(network, measured, device))
     (job.folder / CHECKPOINT).unlink(missing_ok=True)
 
 
-def measure(job: Job, case: Case, logits: np.ndarray, truth: np.ndarray, learnt: Iterable[str]) -> Iterator[tuple[Row, Bins]]:
+@dataclass
+class Measured:
+    """A fold's test hips as a network outlines them.
+
+    Attributes
+    ----------
+    rows : of the per-case table
+    bins : of each label's calibration
+    seconds : a slice, of each hip
+    """
+
+    rows: list[Row] = field(default_factory=list)
+    bins: dict[str, Bins] = field(default_factory=dict)
+    seconds: list[float] = field(default_factory=list)
+
+
+def measure_fold(
+    entry: str, number: int, network: Network, test: Iterable[Case], learnt: Iterable[str], device: torch.device
+) -> Measured:
+    """Every test hip of a fold, outlined by a network in evaluation mode and held against its truth; see `measure`."""
+    found = Measured()
+    for case in tqdm(test, desc=f"measuring {entry} fold {number}", unit="hip"):
+        started = time.perf_counter()
+        logits, truth = assess.hip_logits(network, example_of(case).stack, device)
+        found.seconds.append((time.perf_counter() - started) / len(logits))
+        for row, counts in measure(entry, number, case, logits, truth, learnt):
+            found.rows.append(row)
+            found.bins[row.label] = found.bins[row.label] + counts if row.label in found.bins else counts
+    return found
+
+
+def measure(
+    entry: str, number: int, case: Case, logits: np.ndarray, truth: np.ndarray, learnt: Iterable[str]
+) -> Iterator[tuple[Row, Bins]]:
     """Every label of a hip that was annotated, on the grid of the crop.
 
     Parameters
     ----------
+    entry, number : the row in the tables, and the fold
     logits, truth : float32 and bool, shape (slice, 4, 128, 160)
     learnt : labels that the network was taught; the others are not looked at
     """
@@ -126,8 +161,8 @@ def measure(job: Job, case: Case, logits: np.ndarray, truth: np.ndarray, learnt:
         counts = calibration_bins(true[label][box], said[label][box])
         yield (
             Row(
-                network=job.entry,
-                fold=job.number,
+                network=entry,
+                fold=number,
                 case=case.id,
                 patient=case.patient,
                 visit=case.visit,
@@ -153,23 +188,14 @@ def measure(job: Job, case: Case, logits: np.ndarray, truth: np.ndarray, learnt:
         )
 
 
-def _about(
-    job: Job, network: Network, steps: int, trained_s: float, seconds: list[float], bins: dict[str, Bins], device: torch.device
-) -> dict[str, Any]:
+def figures_of(network: Network, measured: Measured, device: torch.device) -> dict[str, Any]:
+    """What a fold says of its network and of its test hips together."""
+    seconds, bins = measured.seconds, measured.bins
     return {
-        "network": job.entry,
-        "fold": job.number,
-        "splits_sha256": job.splits_sha256,
-        "fingerprint": job.fingerprint,
-        "recipe": recipe(job.plan),
-        "start": job.start,
         "settings": network.settings,
         "n_parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "steps": steps,
-        "training_s": round(trained_s, 1),
         "ms_per_slice": round(1000 * float(np.median(seconds[1:] or seconds)), 3),
         "calibration": {label: {name: values.tolist() for name, values in vars(of).items()} for label, of in bins.items()},
-        "command": job.made_by,
         **manifest.origin(device),
     }
 

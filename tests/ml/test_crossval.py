@@ -64,10 +64,9 @@ def test_the_rows_agree_with_the_weights_that_were_kept(done):
     row = next(row for row in read_rows(folder / "cases.csv") if row.label == "femur")
     case = next(case for case in data_format.read(done[0] / "data").cases if case.id == row.case)
     logits, truth = crossval_fold.assess.hip_logits(network, case.load(), torch.device("cpu"))
-    options, data = crossval._parser().parse_args(done[1]), data_format.read(done[0] / "data")
-    splits = crossval.folds.freeze(data, done[0] / "out", 2, 1)
-    job = next(crossval._jobs(options, data, splits, [crossval._plan(options, "unet", 1)], ""))
-    again = next(found for found, _ in crossval_fold.measure(job, case, logits, truth, case.labels) if found.label == "femur")
+    again = next(
+        found for found, _ in crossval_fold.measure("unet", 1, case, logits, truth, case.labels) if found.label == "femur"
+    )
     assert again.predicted_ml == pytest.approx(row.predicted_ml, rel=1e-3)
 
 
@@ -133,6 +132,36 @@ def test_a_network_that_starts_from_a_bundle_is_a_row_of_its_own(done, tmp_path)
     assert names["unet_started"] == "U-Net, started from a bundle"
     assert names["unet"] == "U-Net"
     assert {row.network for row in read_rows(folder / "cases.csv")} == {"unet_started"}
+
+
+def test_networks_answer_together_in_a_row_of_their_own(done, tmp_path, capsys, monkeypatch):
+    out = tmp_path / "out"
+    shutil.copytree(done[0] / "out", out)
+    arguments = [*done[1], "--networks", "unet", "--out", str(out), "--join", "unet", "unet3d"]
+    assert crossval.command(arguments) == 0
+    folder = out / "ensemble" / "fold_2"
+    rows, about = read_rows(folder / "cases.csv"), json.loads((folder / "fold.json").read_text())
+    members = [crossval_fold.read_network(out / name / "fold_2") for name in ("unet", "unet3d")]
+    case = next(case for case in data_format.read(done[0] / "data").cases if case.id == rows[0].case)
+    logits = [crossval_fold.assess.hip_logits(member, case.load(), torch.device("cpu"))[0] for member in members]
+    truth = crossval_fold.assess.hip_logits(members[0], case.load(), torch.device("cpu"))[1]
+    again = crossval_fold.measure("ensemble", 2, case, np.mean(logits, axis=0), truth, case.labels)
+    assert [found.dice for found, _ in again] == pytest.approx([row.dice for row in rows[:5]], abs=1e-3)
+    assert {row.network for row in rows} == {"ensemble"}
+    assert about["n_parameters"] == sum(weight.numel() for member in members for weight in member.parameters())
+    assert "Networks together" in (out / "report.md").read_text()
+    assert "the mean of the logits of unet and unet3d" in (out / "report.md").read_text()
+
+    monkeypatch.setattr(crossval_fold.assess, "hip_logits", lambda *_: pytest.fail("it was measured again"))
+    assert crossval.command(arguments) == 0
+
+
+@pytest.mark.parametrize(
+    ("rows", "why"),
+    [(["unet"], "two or more different rows"), (["unet", "unet"], "two or more"), (["unet", "hrnet"], "is not done")],
+)
+def test_rows_that_can_not_answer_together_are_refused(refused, rows, why):
+    assert why in refused("--join", *rows)
 
 
 def test_a_loss_that_favours_lesions_is_calibrated_on_the_validation_patients(done, tmp_path):
