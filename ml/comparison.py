@@ -30,7 +30,6 @@ NAMES = {
     "attention_unet": "Attention U-Net",
     "hrnet": "HRNet",
     "unet25d": "2.5D U-Net",
-    "unet_hip": "2.5D U-Net, whole hip",
     "unet3d": "3D U-Net",
 }
 NAMES |= {network + STARTED: f"{name}, started from a bundle" for network, name in NAMES.items()}

@@ -17,11 +17,10 @@ REPAINTED_SHARE = 0.2  # hips that are painted anew from the tissue map, wholly 
 SPOTTED_SHARE = 0.3  # hips with bright spots in muscle or fat
 TEXTURED_SHARE = 0.5
 MOTTLED_SHARE = 0.5
-OEDEMATOUS_SHARE = 0.45  # hips that get further oedema, anywhere in their marrow
-# Knots of the fields whose peaks it is, and from where on it is one: a whole trochanter, half of a head, large, middle, small.
-OEDEMA_FIELDS = (((3, 4), 0.4), ((4, 5), 0.2), ((6, 8), 1.0), ((9, 11), 1.2), ((15, 19), 1.2))
+OEDEMATOUS_SHARE = 0.35  # hips that get further oedema, anywhere in their marrow
+# Knots of the fields whose peaks it is, and from where on it is one: half of a whole head's marrow, large, middle, small.
+OEDEMA_FIELDS = (((4, 5), 0.2), ((6, 8), 1.0), ((9, 11), 1.2), ((15, 19), 1.2))
 FAINTEST_OEDEMA = 0.45  # above marrow, as a share of it
-FAINT_SHARE, FAINT_OEDEMA = 0.5, (0.6, 2.0)  # hips whose oedema is told from marrow alone, and how far it is above it
 MOST_MOTTLE = 0.8  # brightness of an island of red marrow above fatty marrow, as a share of it
 MOTTLE_OF_OEDEMA = 0.6  # as a share of what the hip's oedema is above marrow
 DARK = (Tissue.AIR, Tissue.CORTEX, Tissue.GAS, Tissue.TENDON)
@@ -88,11 +87,7 @@ def add_oedema(images: Tensor, tissues: Tensor, has_hip: Tensor, n_slices: int, 
     is_marrow = tissues == Tissue.MARROW
     marrow = _level(images, is_marrow, n_hips)
     height = brightness(images, n_hips) * (0.05 + 0.6 * torch.rand(n_hips, generator=rng))
-    height = torch.maximum(height, FAINTEST_OEDEMA * marrow)
-    low, high = FAINT_OEDEMA
-    faint = marrow * (low + (high - low) * torch.rand(n_hips, generator=rng))
-    height = torch.where(_chosen(n_hips, FAINT_SHARE, rng) > 0, faint, height)
-    height = height * _chosen(n_hips, OEDEMATOUS_SHARE, rng) * has_hip
+    height = torch.maximum(height, FAINTEST_OEDEMA * marrow) * _chosen(n_hips, OEDEMATOUS_SHARE, rng) * has_hip
     knots, onset = OEDEMA_FIELDS[int(torch.randint(len(OEDEMA_FIELDS), (1,), generator=rng))]
     least, edge = onset + torch.rand(n_hips, generator=rng), 0.1 + 0.5 * torch.rand(n_hips, generator=rng)
     height, least, edge = (value.repeat_interleave(n_slices)[:, None, None] for value in (height, least, edge))

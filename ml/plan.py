@@ -9,11 +9,10 @@ from ml.crops import CROP_COLUMNS, CROP_ROWS
 from ml.networks import NETWORKS, Network, build
 from ml.networks.unet import UNet
 from ml.networks.unet25d import UNet25D
-from ml.networks.unet_hip import UNetHip
 from ml.networks.widen import widen
 
 WARM_UP_STEPS = 150
-STARTS_FOR = {UNet25D.name: (UNet.name,), UNetHip.name: (UNet.name, UNet25D.name)}  # kinds that say what another says
+STACK_BATCH = (4, 4)  # hips, and slices of each, for networks that take whole stacks
 EMA_DECAY = 0.998
 MAX_SEED = 2**32 - 1
 
@@ -110,7 +109,7 @@ def _word(name: str) -> str:
 
 def batch_shape(network: str, n_hips: int | None, n_slices: int | None, usual: tuple[int, int]) -> tuple[int, int]:
     """Hips, and slices of each, of a batch: what is asked for, or what is `usual`, or what networks of stacks need."""
-    hips, slices = NETWORKS[network].stack_batch if NETWORKS[network].takes_stack else usual
+    hips, slices = STACK_BATCH if NETWORKS[network].takes_stack else usual
     return hips if n_hips is None else n_hips, slices if n_slices is None else n_slices
 
 
@@ -119,9 +118,8 @@ def begin(plan: Plan) -> Network:
     network = build(plan.network, base=plan.base)
     if plan.start:
         start = load_unet(Path(plan.start), describe(Path(plan.start)))
-        kind = NETWORKS[plan.network]
-        if isinstance(start, UNet) and start.name in STARTS_FOR.get(plan.network, ()) and issubclass(kind, UNet25D):
-            start = kind.around(start)
+        if type(start) is UNet and plan.network == UNet25D.name:
+            start = UNet25D.around(start)
         if start.name != plan.network:
             raise TrainingError(f"{plan.start} holds a {start.name}, not a {plan.network}; name it with --network")
         try:

@@ -9,12 +9,11 @@ from ml.networks.network import Network
 from ml.networks.unet import UNet
 from ml.networks.unet3d import UNet3D
 from ml.networks.unet25d import UNet25D
-from ml.networks.unet_hip import UNetHip
 from ml.networks.unet_pointrend import UNetPointRend
 from ml.networks.unetpp import UNetPlusPlus
 
 NETWORKS: dict[str, type[Network]] = {
-    network.name: network for network in (UNet, UNetPointRend, UNetPlusPlus, AttentionUNet, HRNet, UNet25D, UNetHip, UNet3D)
+    network.name: network for network in (UNet, UNetPointRend, UNetPlusPlus, AttentionUNet, HRNet, UNet25D, UNet3D)
 }
 
 __all__ = ["NETWORKS", "Network", "build"]

@@ -23,7 +23,6 @@ class Network(nn.Module):
     name : key in `ml.networks.NETWORKS`
     takes_stack : False for networks of single slices, images of shape (B, 1, H, W);
         True for networks of whole stacks, images of shape (hip, 1, slice, H, W)
-    stack_batch : hips, and slices of each, of a training batch, for networks of whole stacks
     memory_format : the layout of weights and images that is fastest
     settings : all that `ml.networks.build` needs to make the same network again
     n_features : channels of what the head sees
@@ -33,7 +32,6 @@ class Network(nn.Module):
 
     name: ClassVar[str]
     takes_stack: ClassVar[bool] = False
-    stack_batch: ClassVar[tuple[int, int]] = (4, 4)
     memory_format: ClassVar[torch.memory_format] = torch.channels_last
     settings: dict[str, Any]
     n_features: int

@@ -35,22 +35,16 @@ class UNet25D(UNet):
 
     @classmethod
     @torch.no_grad()
-    def around(cls, start: UNet) -> Self:
-        """One that says what a U-Net or a 2.5D U-Net says: of a U-Net's, it begins with nothing taken from the slices beside."""
-        network = cls(**start.settings)
+    def around(cls, unet: UNet) -> Self:
+        """One that says what a U-Net says: it begins with nothing taken from the slices beside."""
+        network = cls(**unet.settings)
         weights = network.state_dict()
-        for name, value in start.state_dict().items():
-            place = weights[cls.place_of(name)]
-            if name == "encoder.0.0.weight" and value.shape[1] == 1:
-                place.zero_()[:, network.reach] = value[:, 0]
+        for name, value in unet.state_dict().items():
+            if name == "encoder.0.0.weight":
+                weights[name].zero_()[:, network.reach] = value[:, 0]
             else:
-                place.copy_(value.reshape(place.shape))
+                weights[name].copy_(value.reshape(weights[name].shape))
         return network
-
-    @staticmethod
-    def place_of(name: str) -> str:
-        """Where a weight of a U-Net lies here."""
-        return name
 
     def forward(self, images: Tensor) -> Tensor:
         """As `Network.forward`; slices that are given without their stack, (B, 1, H, W), are stacks of one."""

@@ -23,8 +23,10 @@ def copy(tmp_path):
 def test_the_default_bundle_loads_and_says_where_it_comes_from():
     loaded = bundle.load()
     assert not loaded.unet.training
-    assert loaded.description["unet"]["command"].startswith("python -m ml train ")
+    assert loaded.description["unet"]["command"].startswith("python -m ml ")
     metrics = loaded.description["unet"]["metrics"]
+    members = metrics.get("members", [loaded.description])
+    assert all(member["unet"]["command"].startswith("python -m ml train ") for member in members)
     assert metrics["first_generator"]["femoral_head"]["dice"] > 0.9
     assert metrics["second_generator"]["femoral_head"]["dice"] > 0.85
     assert len(loaded.sha256) == 64
@@ -70,7 +72,8 @@ def test_a_damaged_description_is_refused(copy, text):
 
 def test_settings_of_another_network_are_refused(copy):
     description = json.loads((copy / "bundle.json").read_text())
-    description["unet"]["settings"]["base"] += 4
+    settings = description["unet"]["settings"]
+    settings.get("members", [settings])[0]["base"] += 4
     (copy / "bundle.json").write_text(json.dumps(description))
     with pytest.raises(bundle.BundleError, match="do not fit"):
         bundle.load(copy)

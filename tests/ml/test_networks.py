@@ -10,7 +10,7 @@ from torch.nn import functional
 from ml import augment, bundle
 from ml.labels import LABELS
 from ml.losses import segmentation_loss
-from ml.networks import NETWORKS, Network, build, unet3d, unet25d, unet_hip
+from ml.networks import NETWORKS, Network, build, unet3d, unet25d
 from ml.networks.network import RARE_LOGIT, Convolution3D, as_slices
 from ml.networks.unet_pointrend import PointHead, UNetPointRend, sample, uncertainty
 from tests.ml.toys import make_stack
@@ -24,7 +24,6 @@ TINY = {
     "attention_unet": {"base": 4, "levels": 3},
     "hrnet": {"base": 4},
     "unet25d": {"base": 4, "levels": 3},
-    "unet_hip": {"base": 4, "levels": 3},
     "unet3d": {"base": 4, "levels": 3},
 }
 
@@ -279,33 +278,6 @@ def test_a_25d_unet_sees_as_many_slices_as_it_reaches(reach):
     with torch.no_grad():
         change = (network(other) - network(stack)).abs().amax(dim=(0, 1, 3, 4))
     assert (change > 0).nonzero()[:, 0].tolist() == list(range(4 - reach, 5 + reach))
-
-
-@pytest.mark.parametrize("name", ["unet", "unet25d"])
-def test_a_unet_of_the_whole_hip_begins_near_what_the_other_says(name):
-    other = spoilt(tiny(name))
-    around = unet_hip.UNetHip.around(other).eval()
-    images = noise(other, 5)
-    stacked = images if other.takes_stack else images.transpose(0, 1)[None]
-    with torch.no_grad():
-        np.testing.assert_allclose(as_slices(around(stacked)), as_slices(other(images)), atol=0.2)
-
-
-def test_a_unet_of_the_whole_hip_moves_all_of_a_hip_alike():
-    """One number a label and hip, from all its slices: a slice far away moves it too."""
-    network = spoilt(tiny("unet_hip"))
-    nn.init.normal_(network.head.shift.weight)
-    stack = torch.randn(2, 1, 9, 32, 32, generator=torch.Generator().manual_seed(1))
-    other = stack.clone()
-    other[0, :, 8] += 2
-    with torch.no_grad():
-        moved = network(stack) - network.head.each(network.features(stack))
-        change = network(other) - network(stack)
-    assert moved.flatten(2).std(dim=2).max() < 1e-5
-    assert moved[:, :, 0, 0, 0].abs().min() > 1e-3
-    assert change[1].abs().max() == 0
-    assert (change[0, :, :6].flatten(1).std(dim=1) < 1e-5).all()
-    assert change[0, :, 0].abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("name", NAMES)
