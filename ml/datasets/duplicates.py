@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
-from scipy.stats import rankdata
 
 from ml.datasets.annotated import Annotated, Plane
+from scoring.statistics.correlation import mid_ranks
 
 N_CELLS = 16  # along each side of a slice's fingerprint
 MIN_CELLS = 32  # of its 256 that are not background: a nearly empty slice is like any other
@@ -76,7 +76,7 @@ def fingerprints(pixels: npt.NDArray[np.float32]) -> Fingerprints:
         return np.zeros((0, N_CELLS**2), np.float32)
     cells = _means(_means(pixels.astype(np.float64), 1), 2).reshape(len(pixels), -1)
     shows = (cells != np.median(cells, axis=1, keepdims=True)).sum(axis=1) >= MIN_CELLS
-    ranks = rankdata(cells[shows], axis=1) - (cells.shape[1] + 1) / 2
+    ranks = mid_ranks(cells[shows]) - (cells.shape[1] + 1) / 2
     return np.asarray(ranks / np.linalg.norm(ranks, axis=1, keepdims=True), np.float32)
 
 

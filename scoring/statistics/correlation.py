@@ -118,6 +118,16 @@ def unit_columns(columns: Floats) -> Floats:
     return np.asarray(centred)
 
 
+def mid_ranks(rows: Floats) -> Floats:
+    """Ranks within each row, from 1 on; equal values share their mean rank, as Spearman's rho takes them.
+
+    Parameters
+    ----------
+    rows : shape (row, value)
+    """
+    return np.asarray(stats.rankdata(rows, axis=1), np.float64)
+
+
 def _problem(a: Floats, b: Floats) -> str:
     if len(a) < MIN_ROWS:
         return f"only {len(a)} complete row(s); at least {MIN_ROWS} are needed"
@@ -130,7 +140,7 @@ def _problem(a: Floats, b: Floats) -> str:
 def _linear(a: Floats, b: Floats, method: str) -> tuple[float, float]:
     pair = np.stack([a, b])
     if method == "spearman":
-        pair = stats.rankdata(pair, axis=1)
+        pair = mid_ranks(pair)
     first, second = unit_columns(pair)
     r = float(np.clip(first @ second, -1.0, 1.0))
     return r, float(linear_p(r, len(a)))

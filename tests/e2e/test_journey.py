@@ -88,7 +88,7 @@ def test_from_a_dropped_study_to_the_timeline(page, live_server, start_worker, p
     page.goto(f"{live_server.url}/patients/{patient.pk}/")
     page.locator(".js-plotly-plot .plot-container").first.wait_for()
     text = page.inner_text("main")
-    assert f"{score.unet_score:.1f}" in text
+    assert f"{score.unet_score:.2f}" in text
     assert "unreviewed" in text.lower()
     assert "2.7" in text  # ASDAS-CRP of the items above (2.7201 with these, domain.md §2.2)
     assert "Research use only" in page.inner_text("footer")
