@@ -109,7 +109,7 @@ def test_each_hip_has_the_same_answer_alone_and_beside_the_other(volume, finder,
 
 def test_the_score_is_the_same_whatever_the_batch():
     found = bundle_module.load()
-    phantom = generate(29_000, target="both", style="stir", n_slices=12)
+    phantom = generate(29_000, target="both", involvement="both", style="stir", n_slices=12)
     boxes = {side: hip.centre_mm for side, hip in phantom.hips.items()}
     volume, scores = phantom.volume, []
     for batch in (1, 8, 64):
