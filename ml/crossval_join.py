@@ -13,6 +13,7 @@ from ml.crossval_fold import CASES, FOLD, RECIPE, WEIGHTS, figures_of, measure_f
 from ml.datasets import DataSet
 from ml.folds import Fold, Splits
 from ml.networks.ensemble import Ensemble
+from ml.whole import make_folder
 
 
 class JoinError(RuntimeError):
@@ -63,7 +64,7 @@ def _join_fold(
     learnt = {label for case in data.cases if case.patient in set(fold.training) for label in case.labels}
     test = [case for case in data.cases if case.patient in set(fold.test)]
     measured = measure_fold(Ensemble.name, number, network.to(device), test, learnt, device)
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     write_rows(out / CASES, measured.rows)
     about = {
         "network": Ensemble.name,

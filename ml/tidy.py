@@ -39,7 +39,7 @@ def tidy(mask: Mask, volume: Volume, centre_mm: Point) -> Mask:
     is_far = np.abs(distance_mm(volume, centre_mm)) > HEAD_REACH_MM
     head = (mask & FEMORAL_HEAD) > 0
     head[is_far] = False
-    head = without_slivers(_largest(head), volume)
+    head = without_slivers(largest(head), volume)
     femur = _without_small((mask & FEMUR) > 0, n_least=int(((mask & FEMUR) > 0).sum()) // 20) | head
     tidied = without_specks(mask & np.uint8(BME | SYNOVITIS), voxel_ml)
     tidied[femur] |= FEMUR
@@ -87,7 +87,7 @@ def _attached(head: Voxels, femur: Voxels) -> int:
     return int((np.isin(parts, touched) & ~head).sum())
 
 
-def _largest(voxels: Voxels) -> Voxels:
+def largest(voxels: Voxels) -> Voxels:
     """The largest connected part; nothing of nothing."""
     parts, n_parts = ndimage.label(voxels, TOUCHING)
     if n_parts == 0:

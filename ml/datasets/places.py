@@ -3,15 +3,13 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import numpy.typing as npt
-from scipy import ndimage
 
 from ml.crops import Point
 from ml.datasets.annotated import Annotated, Plane, Remark
 from ml.datasets.cut import on_canvas
 from ml.dicom.volume import Volume
 from ml.labels import LABELS, join_planes
-from ml.tidy import implausible_head
+from ml.tidy import implausible_head, largest
 
 HEADS_APART_MM = 180.0  # so far to the side the other head is expected where nothing shows it
 MOST, NOTABLE = 0.5, 0.1  # shares of an outline that lie elsewhere: it is not taken; it is to be looked at
@@ -96,7 +94,7 @@ def why_no_head(image: Annotated, heads: Heads, side: str, has_femur: bool) -> s
     ----------
     has_femur : the femur is outlined too; else it is not held against it
     """
-    head = _largest(image.mask_of("femoral_head", side, "") & half_of(image.volume, heads, side))
+    head = largest(image.mask_of("femoral_head", side, "") & half_of(image.volume, heads, side))
     femur = image.mask_of("femur", side, "") if has_femur else np.ones_like(head)
     none = np.zeros_like(head)
     if why := implausible_head(join_planes(np.stack([femur, head, none, none])), image.volume):
@@ -131,10 +129,3 @@ def _of_unused_hip(image: Annotated, heads: Heads, sides: Sequence[str]) -> list
         for label in LABELS
         if label in LESIONS and shares.get(label, 0) >= NOTABLE
     ]
-
-
-def _largest(mask: Plane) -> Plane:
-    """The largest connected part; the rest are crumbs."""
-    parts, n_parts = ndimage.label(mask, np.ones((3, 3, 3)))
-    sizes: npt.NDArray[np.int64] = np.bincount(parts.ravel(), minlength=n_parts + 1)[1:]
-    return np.asarray(parts == 1 + int(sizes.argmax())) if n_parts else mask

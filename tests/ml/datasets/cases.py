@@ -17,6 +17,7 @@ from tests.builders import dicom as builder
 from tests.ml.toys import ball, make_volume
 
 SHAPE, SPACING = (14, 90, 170), (4.4, 2.2, 2.2)
+RIGHT, LEFT = slice(0, 85), slice(85, 170)  # columns
 CENTRES = {"right": (-90.0, 5.0, 3.0), "left": (88.0, 6.0, -2.0)}
 
 

@@ -6,19 +6,12 @@ import pytest
 from ml.datasets import command, read
 from ml.datasets.cut import cut, on_canvas
 from ml.labels import BITS, LABELS
-from tests.ml.datasets.cases import CENTRES, cropped, pelvis, save
+from tests.ml.datasets.cases import CENTRES, LEFT, RIGHT, cropped, pelvis, save
+
+pytestmark = pytest.mark.usefixtures("heads")
 
 SIDES = ("right", "left")
-RIGHT, LEFT = slice(0, 85), slice(85, 170)
 VOXEL_ML = 4.4 * 2.2 * 2.2 / 1000
-
-
-@pytest.fixture(autouse=True)
-def heads(monkeypatch):
-    """What the hip finder sees, in place of the network."""
-    seen = dict(CENTRES)
-    monkeypatch.setattr(command, "_finder", lambda bundle: lambda volume: seen)
-    return seen
 
 
 @pytest.fixture

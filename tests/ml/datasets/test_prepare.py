@@ -13,7 +13,8 @@ from ml.bundle import DEFAULT as DEFAULT_BUNDLE
 from ml.datasets import command, read
 from ml.labels import BITS, LABELS
 from tests.ml.datasets.cases import (
-    CENTRES,
+    LEFT,
+    RIGHT,
     Pelvis,
     cropped,
     images_of,
@@ -25,15 +26,7 @@ from tests.ml.datasets.cases import (
     write_nifti,
 )
 
-RIGHT, LEFT = slice(0, 85), slice(85, 170)
-
-
-@pytest.fixture(autouse=True)
-def heads(monkeypatch):
-    """What the hip finder sees, in place of the network."""
-    seen = dict(CENTRES)
-    monkeypatch.setattr(command, "_finder", lambda bundle: lambda volume: seen)
-    return seen
+pytestmark = pytest.mark.usefixtures("heads")
 
 
 @pytest.fixture
