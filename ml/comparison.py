@@ -30,6 +30,7 @@ NAMES = {
     "attention_unet": "Attention U-Net",
     "hrnet": "HRNet",
     "unet25d": "2.5D U-Net",
+    "unet_p3d": "Pseudo-3D U-Net",
     "unet3d": "3D U-Net",
 }
 NAMES |= {network + STARTED: f"{name}, started from a bundle" for network, name in NAMES.items()}

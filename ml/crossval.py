@@ -27,7 +27,7 @@ from ml.batches import AUGMENTATIONS
 from ml.bundle import BundleError, bundle_hash, describe
 from ml.case_table import STARTED, read_rows, write_rows
 from ml.comparison_text import as_markdown, overview
-from ml.crossval_fold import BUNDLE, CASES, FOLD, Job, make_bundle, read_network, recipe, run_fold
+from ml.crossval_fold import BUNDLE, CASES, FOLD, FoldError, Job, make_bundle, read_fold, read_network, recipe, run_fold
 from ml.crossval_join import JoinError, check_members, join_folds
 from ml.datasets import DataSet, DataSetError
 from ml.device import CPU, DeviceError, choose
@@ -52,7 +52,8 @@ class CrossValidationError(RuntimeError):
 
 
 ERRORS = (
-    BundleError, CrossValidationError, SplitError, DataSetError, DeviceError, TrainingError, PageError, FolderError, JoinError,
+    BundleError, CrossValidationError, SplitError, DataSetError, DeviceError, TrainingError, PageError, FolderError, FoldError,
+    JoinError,
 )  # fmt: skip
 
 
@@ -221,10 +222,9 @@ def _alone(out: Path) -> Iterator[None]:
 
 
 def _is_done(job: Job) -> bool:
-    path = job.folder / FOLD
-    if not path.exists():
+    if not (job.folder / FOLD).exists():
         return False
-    found = _read(path)
+    found = read_fold(job.folder)
     for key, wanted, word in (
         ("splits_sha256", job.splits_sha256, "folds"),
         ("fingerprint", job.fingerprint, "data set"),
@@ -301,14 +301,5 @@ def finished(out: Path, splits: Splits) -> dict[Path, dict[str, Any]]:
     """What each fold in the folder that is done says of itself, network by network; earlier commands' networks too."""
     entries = [*(network + end for network in NETWORKS for end in ("", STARTED)), Ensemble.name]
     paths = [out / entry / f"fold_{number}" / FOLD for entry in entries for number in range(1, len(splits.folds) + 1)]
-    found = {path.parent: _read(path) for path in paths if path.exists()}
+    found = {path.parent: read_fold(path.parent) for path in paths if path.exists()}
     return {folder: about for folder, about in found.items() if about["splits_sha256"] == splits.sha256}
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """What a fold that is done says of itself."""
-    try:
-        about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise CrossValidationError(f"{path} can't be read ({error}); delete this fold to train it anew") from error
-    return about

@@ -30,6 +30,14 @@ from scoring.mri.overlap import compare_masks
 
 RECIPE = 4  # one more whenever the same settings come to mean another training or measurement
 CASES, FOLD, WEIGHTS, BUNDLE = "cases.csv", "fold.json", "weights.safetensors", "bundle"
+SAID = (
+    "network", "fold", "splits_sha256", "fingerprint", "recipe", "steps", "training_s", "settings", "n_parameters",
+    "ms_per_slice", "calibration",
+)  # fmt: skip
+
+
+class FoldError(RuntimeError):
+    """What is kept of a fold can't be used."""
 
 
 @dataclass(frozen=True)
@@ -200,9 +208,28 @@ def figures_of(network: Network, measured: Measured, device: torch.device) -> di
     }
 
 
+def read_fold(folder: Path) -> dict[str, Any]:
+    """What a fold that is done says of itself.
+
+    Raises
+    ------
+    FoldError
+        The file is damaged.
+    """
+    path = folder / FOLD
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise FoldError(f"{path} can't be read ({error}); delete this fold to make it anew") from error
+    missing = [name for name in SAID if not isinstance(about, dict) or name not in about]
+    if missing:
+        raise FoldError(f"{path} can't be read (it has no {missing[0]}); delete this fold to make it anew")
+    return dict(about)
+
+
 def read_network(folder: Path) -> Network:
     """The network of a fold that is done, with the weights as they were trained, in evaluation mode."""
-    about = json.loads((folder / FOLD).read_text(encoding="utf-8"))
+    about = read_fold(folder)
     network = build(about["recipe"]["network"], **about["settings"])
     network.load_state_dict(safetensors.torch.load_file(folder / WEIGHTS))
     return network.to(memory_format=network.memory_format).eval()  # type: ignore[call-overload, no-any-return]

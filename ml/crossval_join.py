@@ -1,7 +1,6 @@
 """What several networks of a cross-validation say together, a row of its own: the mean of their logits, fold by fold."""
 
 import hashlib
-import json
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import torch
 
 from ml import manifest
 from ml.case_table import write_rows
-from ml.crossval_fold import CASES, FOLD, RECIPE, WEIGHTS, figures_of, measure_fold, read_network
+from ml.crossval_fold import CASES, FOLD, RECIPE, WEIGHTS, figures_of, measure_fold, read_fold, read_network
 from ml.datasets import DataSet
 from ml.folds import Fold, Splits
 from ml.networks.ensemble import Ensemble
@@ -55,9 +54,9 @@ def _join_fold(
 ) -> None:
     members = {folder.parent.name: hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest() for folder in folders}
     recipe = {"network": Ensemble.name, "members": members, "version": RECIPE}
-    if (out / FOLD).exists() and json.loads((out / FOLD).read_text(encoding="utf-8"))["recipe"] == recipe:
+    if (out / FOLD).exists() and read_fold(out)["recipe"] == recipe:
         return
-    abouts = [json.loads((folder / FOLD).read_text(encoding="utf-8")) for folder in folders]
+    abouts = [read_fold(folder) for folder in folders]
     if any(about["splits_sha256"] != splits_sha256 for about in abouts):
         raise JoinError(f"the networks of fold {number} were trained on other folds than those of splits.json")
     network = Ensemble([read_network(folder) for folder in folders]).eval()

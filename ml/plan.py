@@ -7,8 +7,6 @@ from pathlib import Path
 from ml.bundle import describe, load_unet
 from ml.crops import CROP_COLUMNS, CROP_ROWS
 from ml.networks import NETWORKS, Network, build
-from ml.networks.unet import UNet
-from ml.networks.unet25d import UNet25D
 from ml.networks.widen import widen
 
 WARM_UP_STEPS = 150
@@ -118,8 +116,8 @@ def begin(plan: Plan) -> Network:
     network = build(plan.network, base=plan.base)
     if plan.start:
         start = load_unet(Path(plan.start), describe(Path(plan.start)))
-        if type(start) is UNet and plan.network == UNet25D.name:
-            start = UNet25D.around(start)
+        if start.name in type(network).grows_from:
+            start = type(network).around(start)
         if start.name != plan.network:
             raise TrainingError(f"{plan.start} holds a {start.name}, not a {plan.network}; name it with --network")
         try:

@@ -9,11 +9,12 @@ from ml.networks.network import Network
 from ml.networks.unet import UNet
 from ml.networks.unet3d import UNet3D
 from ml.networks.unet25d import UNet25D
+from ml.networks.unet_p3d import UNetP3D
 from ml.networks.unet_pointrend import UNetPointRend
 from ml.networks.unetpp import UNetPlusPlus
 
 NETWORKS: dict[str, type[Network]] = {
-    network.name: network for network in (UNet, UNetPointRend, UNetPlusPlus, AttentionUNet, HRNet, UNet25D, UNet3D)
+    network.name: network for network in (UNet, UNetPointRend, UNetPlusPlus, AttentionUNet, HRNet, UNet25D, UNetP3D, UNet3D)
 }
 
 __all__ = ["NETWORKS", "Network", "build"]

@@ -1,7 +1,7 @@
 """What all segmentation networks have in common: one way in, one way out, one loss, settings that build them again."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,7 @@ class Network(nn.Module):
     name : key in `ml.networks.NETWORKS`
     takes_stack : False for networks of single slices, images of shape (B, 1, H, W);
         True for networks of whole stacks, images of shape (hip, 1, slice, H, W)
+    grows_from : names of the networks that its class method `around` makes one of, which says the same at first
     memory_format : the layout of weights and images that is fastest
     settings : all that `ml.networks.build` needs to make the same network again
     n_features : channels of what the head sees
@@ -32,6 +33,7 @@ class Network(nn.Module):
 
     name: ClassVar[str]
     takes_stack: ClassVar[bool] = False
+    grows_from: ClassVar[tuple[str, ...]] = ()
     memory_format: ClassVar[torch.memory_format] = torch.channels_last
     settings: dict[str, Any]
     n_features: int
@@ -55,6 +57,11 @@ class Network(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """What the head sees, shape (B, n_features, H, W) or (hip, n_features, slice, H, W)."""
+        raise NotImplementedError
+
+    @classmethod
+    def around(cls, network: Any) -> Self:
+        """One that says what a network of another kind says, one of `grows_from`."""
         raise NotImplementedError
 
     def loss(self, images: Tensor, targets: Tensor, criterion: Criterion, extra: Extra | None = None) -> Tensor:

@@ -42,12 +42,18 @@ class UNet(Network):
 
     def decoded(self, images: Tensor) -> list[Tensor]:
         """The decoder's output at each level, the finest first: (B, base · 2ⁿ, H / 2ⁿ, W / 2ⁿ)."""
-        skips: list[Tensor] = []
-        features = images
+        return self.decode(self.encode(images))
+
+    def encode(self, images: Tensor) -> list[Tensor]:
+        """The encoder's output at each level, the finest first; the last one is the bottleneck's."""
+        encoded: list[Tensor] = []
         for level, block in enumerate(self.encoder):
-            features = block(features if level == 0 else self.pool(features))
-            skips.append(features)
-        skips.pop()
+            encoded.append(block(self.pool(encoded[-1]) if level else images))
+        return encoded
+
+    def decode(self, encoded: list[Tensor]) -> list[Tensor]:
+        """The decoder's output at each level, the finest first, from the encoder's."""
+        *skips, features = encoded
         decoded: list[Tensor] = []
         for up, block in zip(reversed(self.up), reversed(self.decoder), strict=True):
             features = block(torch.cat([skips.pop(), up(features)], dim=1))  # (B, 2 C, H, W)

@@ -22,6 +22,7 @@ class UNet25D(UNet):
     """
 
     name = "unet25d"
+    grows_from = ("unet",)
     takes_stack = True
     memory_format = torch.contiguous_format  # its weights have four dimensions, its images five
 

@@ -4,6 +4,7 @@ import csv
 import fcntl
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -261,11 +262,21 @@ def test_a_file_in_the_place_of_the_folder_is_refused(done, tmp_path, capsys):
     assert "file can't be used as a folder" in capsys.readouterr().err
 
 
-def test_a_fold_that_can_t_be_read_is_named(done, tmp_path, capsys):
+@pytest.mark.parametrize("written", [b"{", b"[]", b"{}", b"\xff\xfe"])
+def test_a_fold_that_can_t_be_read_is_named(done, tmp_path, capsys, written):
     out = shutil.copytree(done[0] / "out", tmp_path / "out")
-    (out / "unet" / "fold_1" / "fold.json").write_text("{")
+    (out / "unet" / "fold_1" / "fold.json").write_bytes(written)
     assert crossval.command([*done[1], "--out", str(out)]) == 2
-    assert "fold.json can't be read" in capsys.readouterr().err
+    assert f"{Path('unet', 'fold_1', 'fold.json')} can't be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("entry", ["ensemble", "unet3d"])
+def test_a_damaged_fold_of_networks_together_is_named(done, tmp_path, capsys, entry):
+    out = shutil.copytree(done[0] / "out", tmp_path / "out")
+    (out / "ensemble" / "fold_1").mkdir(parents=True)
+    (out / entry / "fold_1" / "fold.json").write_text("{")
+    assert crossval.command([*done[1], "--networks", "unet", "--out", str(out), "--join", "unet", "unet3d"]) == 2
+    assert f"{Path(entry, 'fold_1', 'fold.json')} can't be read" in capsys.readouterr().err
 
 
 def test_each_fold_is_a_bundle(done):

@@ -10,7 +10,7 @@ from torch.nn import functional
 from ml import augment, bundle
 from ml.labels import LABELS
 from ml.losses import segmentation_loss
-from ml.networks import NETWORKS, Network, build, unet3d, unet25d
+from ml.networks import NETWORKS, Network, build, unet3d, unet25d, unet_p3d
 from ml.networks.network import RARE_LOGIT, Convolution3D, as_slices
 from ml.networks.unet_pointrend import PointHead, UNetPointRend, sample, uncertainty
 from tests.ml.toys import make_stack
@@ -24,6 +24,7 @@ TINY = {
     "attention_unet": {"base": 4, "levels": 3},
     "hrnet": {"base": 4},
     "unet25d": {"base": 4, "levels": 3},
+    "unet_p3d": {"base": 4, "levels": 3},
     "unet3d": {"base": 4, "levels": 3},
 }
 
@@ -280,6 +281,28 @@ def test_a_25d_unet_sees_as_many_slices_as_it_reaches(reach):
     assert (change > 0).nonzero()[:, 0].tolist() == list(range(4 - reach, 5 + reach))
 
 
+@pytest.mark.parametrize("name", ["unet", "unet25d"])
+def test_a_pseudo_3d_unet_around_another_says_what_the_other_says(name):
+    other = spoilt(tiny(name))
+    around = unet_p3d.UNetP3D.around(other).eval()
+    images = noise(around, 5)
+    with torch.no_grad():
+        wanted = other(images if other.takes_stack else as_slices(images))
+        np.testing.assert_allclose(as_slices(around(images)), as_slices(wanted), atol=1e-5)
+    assert around.settings == {**other.settings, "reach": 1, "mixed": 3}
+
+
+@pytest.mark.parametrize("mixed", [1, 3])
+def test_a_pseudo_3d_unet_sees_a_slice_further_with_each_level_that_looks_across(mixed):
+    network = spoilt(build("unet_p3d", base=4, levels=3, mixed=mixed))
+    stack = torch.randn(1, 1, 13, 32, 32, generator=torch.Generator().manual_seed(1))
+    other = stack.clone()
+    other[:, :, 6] += 5
+    with torch.no_grad():
+        change = (network(other) - network(stack)).abs().amax(dim=(0, 1, 3, 4))
+    assert (change > 0).nonzero()[:, 0].tolist() == list(range(5 - mixed, 8 + mixed))
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_shifted_logits_stay_shifted(name):
     network = spoilt(tiny(name))
@@ -330,6 +353,7 @@ def test_points_are_read_where_they_lie():
         ("unet_pointrend", {"levels": 3}, "at least 4"),
         ("hrnet", {"stride": 3}, "stride is 3"),
         ("unet25d", {"reach": -1}, "reach is -1"),
+        ("unet_p3d", {"mixed": 6}, "mixed is 6"),
     ],
 )
 def test_what_can_not_be_built_is_refused_in_words(name, wrong, words):
