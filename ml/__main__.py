@@ -9,6 +9,7 @@ COMMANDS = {
     "prepare": ("ml.datasets.command", "make a data set of annotated hips"),
     "train": ("ml.train_command", "train a segmentation network on a data set or on synthetic hips"),
     "seal": ("ml.seal", "write the hashes of a bundle's files into its description"),
+    "calibrate": ("ml.calibrate_command", "measure how sure a bundle's network must be of synovitis"),
     "join": ("ml.join", "make one bundle of several, whose networks answer together"),
     "crossval": ("ml.crossval", "cross-validate networks on a data set, by patient"),
     "evaluate": ("ml.evaluate", "measure a bundle on synthetic patients that training never saw"),

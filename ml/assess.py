@@ -10,6 +10,7 @@ import torch
 from ml import augment, precision
 from ml.batches import Example
 from ml.dataset import Stack
+from ml.doubt import doubted
 from ml.labels import LABELS, enforce_rules, join_planes, split_planes
 from ml.metrics import LESION, LESION_PARTS, Planes, stack_dice
 from ml.networks import Network
@@ -21,7 +22,7 @@ THRESHOLD = 0.5
 def hip_logits(
     network: Network, stack: Stack, device: torch.device, chosen: str = "fp32"
 ) -> tuple[npt.NDArray[np.float32], Planes]:
-    """Logits of a hip's crops and the true planes on the same grid.
+    """Logits of a hip's crops, doubtful parts lowered (`ml.doubt`), and the true planes on the same grid.
 
     Parameters
     ----------
@@ -38,7 +39,7 @@ def hip_logits(
     with precision.autocast(chosen, device):
         logits = network(inputs.to(device).contiguous(memory_format=network.memory_format)).float()
     logits = logits[0].transpose(0, 1) if network.takes_stack else logits
-    return logits.cpu().numpy(), targets.numpy() > 0.5
+    return doubted(logits.cpu().numpy(), network.sure.tolist()), targets.numpy() > 0.5
 
 
 def outline(probabilities: npt.NDArray[Any], learnt: Sequence[str] = LABELS) -> Planes:

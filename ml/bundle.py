@@ -130,7 +130,7 @@ def unet_of(state: dict[str, Tensor], settings: dict[str, Any], name: str = "une
             planned = build(name, **settings).state_dict()
     except (ValueError, TypeError, ArithmeticError) as error:
         raise BundleError(f"there is no {name} with {settings}: {error}") from error
-    missing = [key for key in planned if key not in state and _is_kept(key)]
+    missing = [key for key in planned if key not in state and _is_kept(key) and not key.endswith("sure")]  # older have none
     wrong = missing + [key for key in state if key not in planned]
     wrong += [key for key in state if key in planned and planned[key].shape != state[key].shape]
     if wrong:

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from ml import assess, datasets, manifest
 from ml.batches import example_of
 from ml.bundle import DEFAULT, add_finder, save_unet
-from ml.calibrate import calibrate
+from ml.calibrate import calibrate, make_sure
 from ml.case_table import STARTED, Row, read_rows, write_rows
 from ml.crops import CROP_SPACING_MM
 from ml.datasets import Case
@@ -28,7 +28,7 @@ from ml.train import CHECKPOINT, Material, train
 from scoring.mri.calibration import Bins, calibration_bins, expected_calibration_error, neighbourhood
 from scoring.mri.overlap import compare_masks
 
-RECIPE = 4  # one more whenever the same settings come to mean another training or measurement
+RECIPE = 5  # one more whenever the same settings come to mean another training or measurement
 CASES, FOLD, WEIGHTS, BUNDLE = "cases.csv", "fold.json", "weights.safetensors", "bundle"
 SAID = (
     "network", "fold", "splits_sha256", "fingerprint", "recipe", "steps", "training_s", "settings", "n_parameters",
@@ -92,6 +92,7 @@ def run_fold(job: Job, device: torch.device) -> None:
     state = train(job.plan, material, job.folder, job.made_by, device)
     network = state.average.eval()
     shifts = calibrate(network, material.validation) if job.plan.is_calibrated else {}
+    sure = make_sure(network, material.validation) if job.plan.is_calibrated else {}
     learnt = {label for example in material.training for label in example.labels}
     test = [case for case in data.cases if case.patient in set(job.fold.test)]
     measured = measure_fold(job.entry, job.number, network, test, learnt, device)
@@ -110,6 +111,7 @@ def run_fold(job: Job, device: torch.device) -> None:
         "steps": state.step,
         "training_s": round(state.seconds, 1),
         "shifts": shifts,
+        "sure": sure,
         "command": job.made_by,
     }
     manifest.write_json(job.folder / FOLD, about | figures_of(network, measured, device))

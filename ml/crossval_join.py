@@ -7,6 +7,8 @@ from pathlib import Path
 import torch
 
 from ml import manifest
+from ml.batches import example_of
+from ml.calibrate import make_sure
 from ml.case_table import write_rows
 from ml.crossval_fold import CASES, FOLD, RECIPE, WEIGHTS, figures_of, measure_fold, read_fold, read_network
 from ml.datasets import DataSet
@@ -62,7 +64,9 @@ def _join_fold(
     network = Ensemble([read_network(folder) for folder in folders]).eval()
     learnt = {label for case in data.cases if case.patient in set(fold.training) for label in case.labels}
     test = [case for case in data.cases if case.patient in set(fold.test)]
-    measured = measure_fold(Ensemble.name, number, network.to(device), test, learnt, device)
+    validation = [example_of(case) for case in data.cases if case.patient in set(fold.validation)]
+    sure = make_sure(network.to(device), validation)
+    measured = measure_fold(Ensemble.name, number, network, test, learnt, device)
     make_folder(out)
     write_rows(out / CASES, measured.rows)
     about = {
@@ -74,6 +78,7 @@ def _join_fold(
         "start": {},
         "steps": sum(one["steps"] for one in abouts),
         "training_s": round(sum(one["training_s"] for one in abouts), 1),
+        "sure": sure,
         "command": made_by,
     }
     manifest.write_json(out / FOLD, about | figures_of(network, measured, device))

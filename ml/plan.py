@@ -64,7 +64,7 @@ class Plan:
 
     @property
     def is_calibrated(self) -> bool:
-        """Whether lesions are cut anew after training (`ml.calibrate`): a loss that favours them says them too often."""
+        """Whether lesions are cut anew and doubted after training (`ml.calibrate`): a loss that favours them says too many."""
         return self.loss != "plain"
 
 
@@ -124,4 +124,5 @@ def begin(plan: Plan) -> Network:
             widen(start, network, plan.seed)
         except ValueError as error:
             raise TrainingError(f"{plan.start} can't be the start of a {plan.network} of --base {plan.base}: {error}") from error
+        network.sure.zero_()  # how sure it is, is measured anew
     return network

@@ -24,6 +24,7 @@ from ml.crops import (
 )
 from ml.device import choose, device_of, fetch, full_precision, send
 from ml.dicom.volume import Volume
+from ml.doubt import doubted
 from ml.hips import FoundHip, find_hips
 from ml.labels import LABELS, Mask, enforce_rules, join_planes
 from ml.networks.network import Network, as_slices
@@ -162,8 +163,9 @@ def probabilities(
 def shares_of(network: nn.Module, stacks: Sequence[Array], device: torch.device, batch: int) -> list[Array]:
     """Probabilities of normalised crops, float32, shape (4, slice, row, column) for each stack of (slice, row, column).
 
-    Slices of all stacks go through together, `batch` at a time; a network of whole stacks sees one stack after the other. A GPU
-    works in float32 without TF32, and is waited for once, at the end.
+    Each stack is a hip; what the network is nowhere sure of is drawn smaller (`ml.doubt`). Slices of all stacks go through
+    together, `batch` at a time; a network of whole stacks sees one stack after the other. A GPU works in float32 without TF32,
+    and is waited for once, at the end.
     """
     lengths = [len(stack) for stack in stacks]
     if sum(lengths) == 0:
@@ -178,10 +180,11 @@ def shares_of(network: nn.Module, stacks: Sequence[Array], device: torch.device,
     with full_precision():
         for part in slices:
             images = send(part[None, None] if takes_stack else part[:, None], device).contiguous(memory_format=layout)
-            answers.append(as_slices(network(images)).float().sigmoid())  # (slice, 4, row, column)
-        shares = fetch(answers)
-    ends = np.cumsum(lengths)
-    return [shares[end - length : end].swapaxes(0, 1) for end, length in zip(ends, lengths, strict=True)]
+            answers.append(as_slices(network(images)).float())  # (slice, 4, row, column)
+        logits = fetch(answers)
+    sure = network.sure.tolist() if isinstance(network, Network) else []
+    hips = [doubted(logits[end - length : end], sure) for end, length in zip(np.cumsum(lengths), lengths, strict=True)]
+    return [torch.from_numpy(hip).sigmoid().numpy().swapaxes(0, 1) for hip in hips]
 
 
 def outline(volume: Volume, hip: FoundHip, planes: Array | None, threshold: float = THRESHOLD) -> HipOutline:

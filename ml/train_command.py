@@ -4,13 +4,14 @@ import argparse
 import math
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ml import dataset, datasets, folds, precision
 from ml.batches import AUGMENTATIONS, Example, example_of
 from ml.bundle import BundleError, describe, save_unet
-from ml.calibrate import calibrate
+from ml.calibrate import calibrate, make_sure
 from ml.crops import CROP_COLUMNS, CROP_ROWS
 from ml.datasets import DataSetError
 from ml.device import DeviceError, choose
@@ -61,10 +62,10 @@ def _run(options: argparse.Namespace, made_by: str) -> None:
         save_unet(options.out, state.average, made_by, {"data": material.origin} | figures)
 
     state = train(plan, material, options.out, made_by, device, write)
-    is_whole = options.phantoms is None
-    hips = [hip for hip in material.validation if is_whole or len(hip.stack.images) > dataset.N_STRAY_SLICES]
+    hips = material.validation if options.phantoms is None else _whole(material.validation)
     shifts = calibrate(state.average, hips) if plan.is_calibrated else {}
-    write(state, figures_of(state, material.validation) | {"calibration": shifts})
+    sure = make_sure(state.average, hips) if plan.is_calibrated else {}
+    write(state, figures_of(state, material.validation) | {"calibration": shifts, "sure": sure})
 
 
 def _plan(options: argparse.Namespace) -> Plan:
@@ -134,13 +135,26 @@ def add_window(parser: argparse.ArgumentParser, default: tuple[int, int]) -> Non
 
 def synthetic(n_patients: int, folder: Path | None = None, first_seed: int = 0) -> Material:
     """Hips and stray crops of synthetic patients, made where the folder does not hold them; 12 further ones validate."""
+    training = _stacks(range(first_seed, first_seed + n_patients), folder)
+    origin = {"name": f"{n_patients} synthetic patients", "first_seed": first_seed, "fingerprint": dataset.fingerprint()}
+    return Material(training, _stacks(VALIDATION_SEEDS, folder), origin)
+
+
+def validation_hips(n_patients: int) -> list[Example]:
+    """Whole hips of synthetic patients for validation: those that validate a training, and further ones."""
+    return _whole(_stacks(range(VALIDATION_SEEDS.start, VALIDATION_SEEDS.start + n_patients), None))
+
+
+def _stacks(seeds: range, folder: Path | None) -> list[Example]:
     folder = folder or DATA_FOLDER / f"phantoms-{dataset.fingerprint()}"
     make_folder(folder)
-    seeds = range(first_seed, first_seed + n_patients)
-    dataset.prepare([*seeds, *VALIDATION_SEEDS], folder)
-    training, validation = ([Example(stack) for stack in dataset.read(some, folder)] for some in (seeds, VALIDATION_SEEDS))
-    origin = {"name": f"{n_patients} synthetic patients", "first_seed": first_seed, "fingerprint": dataset.fingerprint()}
-    return Material(training, validation, origin)
+    dataset.prepare(seeds, folder)
+    return [Example(stack) for stack in dataset.read(seeds, folder)]
+
+
+def _whole(examples: Sequence[Example]) -> list[Example]:
+    """Without stray crops."""
+    return [example for example in examples if len(example.stack.images) > dataset.N_STRAY_SLICES]
 
 
 def from_data_set(data: datasets.DataSet, seed: int, share: float) -> Material:

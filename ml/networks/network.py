@@ -29,6 +29,8 @@ class Network(nn.Module):
     n_features : channels of what the head sees
     multiple : rows and columns must be divisible by this
     head : the last convolution; its output is the logits
+    sure : float32, shape (4,), a logit for each label, kept with the weights: `ml.doubt.doubted` lowers what never reaches it;
+        0, as of a new network: nothing is lowered
     """
 
     name: ClassVar[str]
@@ -39,6 +41,11 @@ class Network(nn.Module):
     n_features: int
     multiple: int
     head: nn.Module
+    sure: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("sure", torch.zeros(len(LABELS)))
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits of the labels in the order of `ml.labels.LABELS`.

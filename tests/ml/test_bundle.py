@@ -4,12 +4,16 @@ import json
 import shutil
 
 import pytest
+import safetensors.torch
 import torch
 from torch import nn
 
-from ml import bundle
+from ml import bundle, calibrate_command
+from ml.__main__ import main
+from ml.batches import Example
 from ml.hips import load_finder
 from ml.networks.unet import UNet
+from tests.ml.toys import make_stack
 
 pytestmark = pytest.mark.skipif(not bundle.DEFAULT.joinpath("hips.json").exists(), reason="the hip finder is not there")
 
@@ -150,3 +154,52 @@ def test_settings_that_no_network_has_are_refused():
     for settings in ({"widths": 3}, {"base": "many"}):
         with pytest.raises(bundle.BundleError, match="there is no unet"):
             bundle.unet_of({}, settings)
+
+
+def test_a_bundle_made_before_networks_were_sure_lowers_nothing(tmp_path):
+    network = UNet(base=4).eval()
+    bundle.save_unet(tmp_path, network, "a test", {})
+    state = safetensors.torch.load_file(tmp_path / bundle.UNET_WEIGHTS)
+    del state["sure"]
+    safetensors.torch.save_file(state, tmp_path / bundle.UNET_WEIGHTS)
+    bundle.seal(tmp_path)
+    assert not bundle.load_unet(tmp_path, bundle.describe(tmp_path)).sure.any()
+
+
+def test_calibrate_makes_a_bundle_sure_and_forgets_what_was_measured_before(tmp_path, monkeypatch, capsys):
+    bundle.save_unet(tmp_path, UNet(base=4).eval(), "a test", {"steps": 3, "first_generator": {"old": 1}})
+    before = bundle.describe(tmp_path)["files"]
+    hips = [Example(make_stack(seed)) for seed in range(2)]
+    monkeypatch.setattr(calibrate_command, "validation_hips", lambda n: hips[:n])
+    assert main(["calibrate", str(tmp_path), "--patients", "2"]) == 0
+    about = bundle.describe(tmp_path)
+    metrics = about["unet"]["metrics"]
+    assert set(metrics) == {"steps", "sure"}
+    assert about["unet"]["command"] == f"a test && python -m ml calibrate {tmp_path} --patients 2"
+    assert bundle.load_unet(tmp_path, about).sure.tolist() == [0, 0, 0, metrics["sure"]["synovitis"]]
+    assert about["files"] != before or metrics["sure"]["synovitis"] == 0
+    assert bundle.bundle_hash(about) in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["nowhere"], "is no bundle"),
+        (["{bundle}", "--dataset", "nowhere"], "nowhere"),
+        (["{bundle}", "--device", "abacus"], "abacus"),
+    ],
+)
+def test_what_can_t_be_calibrated_is_refused_in_one_line(tmp_path, capsys, arguments, why):
+    bundle.save_unet(tmp_path, UNet(base=4).eval(), "a test", {})
+    before = (tmp_path / bundle.UNET_WEIGHTS).read_bytes()
+    assert main(["calibrate", *(word.format(bundle=tmp_path) for word in arguments)]) == 2
+    said = capsys.readouterr().err
+    assert why in said
+    assert said.count("\n") == 1
+    assert (tmp_path / bundle.UNET_WEIGHTS).read_bytes() == before
+
+
+@pytest.mark.parametrize("n", ["0", "-3", "10001"])
+def test_calibrate_takes_patients_for_validation_alone(tmp_path, n):
+    with pytest.raises(SystemExit):
+        main(["calibrate", str(tmp_path), "--patients", n])

@@ -173,9 +173,12 @@ def test_a_loss_that_favours_lesions_is_calibrated_on_the_validation_patients(do
     folder = out / "unet" / "fold_1"
     shifts = json.loads((folder / "fold.json").read_text())["shifts"]
     assert set(shifts) == {"bme", "synovitis"}
-    bias = crossval_fold.read_network(folder).head.bias.detach()
+    network = crossval_fold.read_network(folder)
+    sure = json.loads((folder / "fold.json").read_text())["sure"]
+    assert network.sure.tolist() == [0, 0, 0, sure["synovitis"]]
+    bias = network.head.bias.detach()
     trained = json.loads((done[0] / "out" / "unet" / "fold_1" / "fold.json").read_text())
-    assert trained["shifts"] == {}
+    assert trained["shifts"] == trained["sure"] == {}
     said = [float(bias[2]), float(bias[3])]
     assert said == pytest.approx([RARE_LOGIT + shifts["bme"], RARE_LOGIT + shifts["synovitis"]], abs=0.2)  # two steps of training
 

@@ -177,10 +177,12 @@ def test_two_slices_can_be_learnt_by_heart(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_it_comes_back_from_a_file_with_its_settings(name, tmp_path):
     network = spoilt(tiny(name))
+    network.sure[3] = 7.5
     safetensors.torch.save_file(network.state_dict(), tmp_path / "weights.safetensors")
     again = build(name, **network.settings)
     again.load_state_dict(safetensors.torch.load_file(tmp_path / "weights.safetensors"))
     assert again.settings == network.settings
+    assert again.sure.tolist() == [0, 0, 0, 7.5]
     with torch.no_grad():
         torch.testing.assert_close(again.eval()(noise(network)), network(noise(network)), rtol=0, atol=0)
 

@@ -11,7 +11,8 @@ from ml import batches, bundle, dataset, folds, train, train_command
 from ml.batches import Example
 from ml.datasets import format as data_format
 from ml.labels import LABELS
-from ml.networks import NETWORKS
+from ml.networks import NETWORKS, build
+from ml.plan import Plan, begin
 from tests.ml.toys import make_stack
 
 ARGUMENTS = ["--phantoms", "3", "--seed", "5", "--base", "4", "--threads", "1", "--workers", "0", "--hips", "2", "--slices", "1"]
@@ -75,6 +76,7 @@ def test_the_command_writes_a_bundle_that_names_it(toy_data, tmp_path):
     assert set(metrics["calibration"]) == {"bme", "synovitis"}
     assert set(description["files"]) == {"unet.safetensors"}
     network = bundle.load_unet(tmp_path, description)
+    assert network.sure.tolist() == [0, 0, 0, metrics["sure"]["synovitis"]]
     assert torch.isfinite(network(torch.zeros(1, 1, 128, 160))).all()
 
 
@@ -327,6 +329,15 @@ def test_a_share_for_validation_that_is_none_is_refused_in_one_line(one_label, t
     said = capsys.readouterr().err
     assert why in said
     assert said.count("\n") == 1
+
+
+def test_a_network_that_goes_on_from_a_sure_one_is_measured_anew(tmp_path):
+    network = build("unet", base=4)
+    network.sure[3] = 9.0
+    bundle.save_unet(tmp_path, network, "a test", {})
+    assert bundle.load_unet(tmp_path, bundle.describe(tmp_path)).sure[3] == 9.0
+    for name in ("unet", "unet25d", "unet_p3d"):
+        assert not begin(Plan(steps=1, network=name, base=4, start=str(tmp_path))).sure.any()
 
 
 def test_a_start_may_be_narrower_and_must_be_of_the_same_kind(toy_data, tmp_path, capsys):

@@ -1,0 +1,42 @@
+"""What a network says without being sure of it anywhere is drawn smaller, down to nothing."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import ndimage
+
+from ml.crops import Array
+from ml.tidy import TOUCHING
+
+PART_LOGIT = -0.85  # probability 0.3, the lowest at which outlines are cut: what reaches it and hangs together is a part
+
+
+def doubted(logits: Array, sure: Sequence[float]) -> Array:
+    """A hip's logits, those of each doubtful part of a label lowered by what its highest one lacks of being sure.
+
+    Of an effusion the network is sure somewhere; of the bright lining of a dry joint it is not, however large the part that it
+    outlines. The threshold of each voxel can't tell them apart. As a hysteresis threshold this looks at the surest voxel of a
+    part, but nothing jumps: a part shrinks as that voxel becomes less sure, and is gone where it reaches half of `sure`.
+
+    Parameters
+    ----------
+    logits : float32, shape (slice, label, row, column), all slices of one hip that were looked at
+    sure : a logit for each label; of a label with 0 nothing is lowered
+
+    Returns
+    -------
+    float32, same shape
+
+    References
+    ----------
+    Canny J. IEEE Trans Pattern Anal Mach Intell 1986;8:679 (thresholding with hysteresis).
+    """
+    lowered = logits.copy()
+    for plane, wanted in enumerate(sure):
+        parts, n_parts = ndimage.label(logits[:, plane] > PART_LOGIT, TOUCHING) if wanted > 0 else (None, 0)
+        if n_parts:
+            highest = np.asarray(ndimage.maximum(logits[:, plane], parts, np.arange(n_parts + 1)))
+            lacking = np.maximum(wanted - highest, 0).astype(np.float32)
+            lacking[0] = 0  # what is no part
+            lowered[:, plane] -= lacking[parts]
+    return lowered
