@@ -71,11 +71,19 @@ def networks_of(model: ModelVersion) -> list[BundledNetwork]:
 
 
 def _network(title: str, about: Described, sha256: str) -> BundledNetwork:
-    settings = _mapping(about.get("settings"))
+    settings = [
+        f"{key} {len(value) if isinstance(value, list) else value}" for key, value in _mapping(about.get("settings")).items()
+    ]
+    sure = _mapping(_mapping(about.get("metrics")).get("sure"))
+    doubt = [
+        f"{LABELS[key].lower()} that nowhere reaches a logit of {_word(sure[key])} is drawn smaller"
+        for key in LABELS
+        if sure.get(key)
+    ]
     return BundledNetwork(
         title=title,
         kind=_word(about.get("network", "unet")),
-        settings=", ".join(f"{key} {len(value) if isinstance(value, list) else value}" for key, value in settings.items()),
+        settings=", ".join(settings + doubt),
         sha256=sha256,
         measured=tuple(_measured(_mapping(about.get("metrics")))),
     )
@@ -102,7 +110,7 @@ def _mapping(value: object) -> Described:
 
 
 def _word(value: object) -> str:
-    return str(value) if isinstance(value, str | int) else ""
+    return f"{value:g}" if isinstance(value, float) else str(value) if isinstance(value, str | int) else ""
 
 
 def shipped(is_read: bool = False) -> BundleFiles | None:

@@ -61,6 +61,13 @@ def test_an_ensemble_says_what_it_does_together_and_what_each_member_does():
     assert (second.kind, second.settings) == ("unet", "base 16, levels 4")
 
 
+def test_what_is_doubted_is_said():
+    (network,) = of(SINGLE | {"metrics": {"sure": {"synovitis": 9.0}}})
+    assert network.settings == "base 16, levels 4, synovitis that nowhere reaches a logit of 9 is drawn smaller"
+    for nothing in ({"synovitis": 0.0}, {}, [9.0], {"other": 3}):
+        assert of(SINGLE | {"metrics": {"sure": nothing}})[0].settings == "base 16, levels 4"
+
+
 @pytest.mark.parametrize(
     "unet",
     [
