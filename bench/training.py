@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> None:
 def _bare(plan: train.Plan, chosen: str, device: torch.device, batches: list) -> float:
     """Seconds of a bare step: the network's forward, the plain loss, backward, AdamW."""
     network = build(plan.network, base=plan.base).to(device).train()
-    network = network.to(memory_format=network.memory_format)
+    network = network.laid_out()
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, fused=device.type == "cuda")
     given = [batch.as_stacks(plan.n_slices) if network.takes_stack else batch for batch in batches]
     given = [(batch.images.contiguous(memory_format=network.memory_format), batch.targets) for batch in given]

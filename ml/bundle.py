@@ -137,7 +137,7 @@ def unet_of(state: dict[str, Tensor], settings: dict[str, Any], name: str = "une
         raise BundleError(f"the weights do not fit a {name} with {settings}: {wrong[0]} and {len(wrong) - 1} more")
     network = build(name, **settings)
     network.load_state_dict(state, strict=False)
-    return network.to(memory_format=network.memory_format).eval()  # type: ignore[call-overload, no-any-return]
+    return network.laid_out().eval()
 
 
 def folded(network: AnyModule) -> AnyModule:

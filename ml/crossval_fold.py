@@ -234,7 +234,7 @@ def read_network(folder: Path) -> Network:
     about = read_fold(folder)
     network = build(about["recipe"]["network"], **about["settings"])
     network.load_state_dict(safetensors.torch.load_file(folder / WEIGHTS))
-    return network.to(memory_format=network.memory_format).eval()  # type: ignore[call-overload, no-any-return]
+    return network.laid_out().eval()
 
 
 def make_bundle(job: Job, network: Network) -> Path:

@@ -153,7 +153,7 @@ def start(plan: Plan, out: Path, device: torch.device = CPU) -> State:
     torch.manual_seed(plan.seed)
     network = begin(plan)
     extra = nn.Conv2d(network.n_features, len(EXTRA), 1).to(device)
-    network = network.to(device, memory_format=network.memory_format)  # type: ignore[call-overload]
+    network = network.to(device).laid_out()
     average = copy.deepcopy(network).eval().requires_grad_(False)
     parameters = [*network.parameters(), *(extra.parameters() if plan.has_extra else [])]
     optimizer = torch.optim.AdamW(parameters, lr=plan.learning_rate, weight_decay=1e-3, fused=device.type == "cuda")

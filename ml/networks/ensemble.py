@@ -1,11 +1,12 @@
 """Several networks that answer together."""
 
 from collections.abc import Sequence
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
-from ml.networks.network import Network, as_slices, as_stacks
+from ml.networks.network import Network, as_slices, as_stacks, by_parts
 
 
 class Ensemble(Network):
@@ -24,7 +25,7 @@ class Ensemble(Network):
 
     name = "ensemble"
     takes_stack = True
-    memory_format = torch.contiguous_format  # members of stacks have weights of five dimensions
+    memory_format = torch.contiguous_format  # of the images, which have five dimensions
 
     def __init__(self, members: Sequence[Network]) -> None:
         if len(members) < 2 or any(isinstance(member, Ensemble) for member in members):
@@ -39,8 +40,16 @@ class Ensemble(Network):
         if images.ndim == 4:
             return as_slices(self(images[:, :, None]))
         slices = as_slices(images).contiguous(memory_format=torch.channels_last)
-        answers = (member(images) if member.takes_stack else as_stacks(member(slices), len(images)) for member in self.each)
+        answers = (
+            member(images) if member.takes_stack else as_stacks(by_parts(member, slices), len(images)) for member in self.each
+        )
         return torch.stack(list(answers)).mean(dim=0)
+
+    def laid_out(self) -> Self:
+        """Each member as is fastest for it."""
+        for member in self.each:
+            member.laid_out()
+        return self
 
     @property
     def each(self) -> list[Network]:

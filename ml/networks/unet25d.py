@@ -5,7 +5,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from ml.networks.network import Convolution3D, DoubleConvolution, as_slices, as_stacks, label_head, with_neighbours
+from ml.networks.network import Convolution3D, DoubleConvolution, as_slices, as_stacks, by_parts, label_head, with_neighbours
 from ml.networks.unet import UNet
 
 
@@ -54,4 +54,5 @@ class UNet25D(UNet):
     def features(self, images: Tensor) -> Tensor:
         """What the segmentation head sees, shape (hip, base, slice, H, W)."""
         slices = as_slices(with_neighbours(images, self.reach)).contiguous(memory_format=torch.channels_last)
-        return as_stacks(super().features(slices), len(images))
+        features = super().features(slices) if self.training else by_parts(super().features, slices)
+        return as_stacks(features, len(images))

@@ -50,12 +50,13 @@ def stack_numbers(volume: Volume, centres_mm: Sequence[Point]) -> dict[str, floa
     """
     parts = [_slices(volume, _nearest(volume, centre)) for centre in centres_mm]
     pixels = np.nan_to_num(parts[0].pixels)
+    level = float(np.percentile(pixels, 75)) or 1.0
     fat = [_fat(part, centre, _is_right(volume, centre, centres_mm)) for part, centre in zip(parts, centres_mm, strict=True)]
     return {
         "motion": max(
             _ghosts(pixels, axis, float(volume.spacing_mm[axis]), _between(volume, centres_mm, axis)) for axis in (1, 2)
         ),
-        "wrap": max(_wrap(pixels, axis, volume.spacing_mm) for axis in (1, 2)),
+        "wrap": max(_wrap(pixels, axis, volume.spacing_mm, level) for axis in (1, 2)),
         "fat": max(fat),
     }
 
@@ -125,20 +126,19 @@ def _ghosts(pixels: Array, axis: int, step_mm: float, apart_mm: float = 0.0) -> 
     return float(peaks[counts].max(initial=0.0))
 
 
-def _wrap(pixels: Array, axis: int, spacing_mm: Sequence[float]) -> float:
+def _wrap(pixels: Array, axis: int, spacing_mm: Sequence[float], level: float) -> float:
     """How well one edge of the picture goes on at the opposite one: a picture that wraps round is periodic.
 
-    The likeness of the two outermost lines, weighed by their signal. Places near pixels of exactly 0 do not take part: scanners
-    that straighten a picture leave the same empty corners at both edges.
+    The likeness of the two outermost lines, weighed by their signal as a share of `level`. Places near pixels of exactly 0 do
+    not take part: scanners that straighten a picture leave the same empty corners at both edges.
     """
     other = 3 - axis
-    smooth = ndimage.gaussian_filter1d(pixels, RIM_MM / float(spacing_mm[other]), axis=other)
-    lines = np.moveaxis(smooth, axis, 0)
-    first, last = lines[:2].mean(axis=0), lines[-2:].mean(axis=0)
-    level = float(np.percentile(pixels, 75)) or 1.0
+    lines = np.moveaxis(pixels, axis, 0)[[0, 1, -2, -1]]  # (line, slice, place along the edge)
+    smooth = ndimage.gaussian_filter1d(lines, RIM_MM / float(spacing_mm[other]), axis=2)
+    first, last = smooth[:2].mean(axis=0), smooth[2:].mean(axis=0)
     signal = min(float(np.percentile(first, 90)), float(np.percentile(last, 90))) / level
     a, b = (line - ndimage.gaussian_filter1d(line, 12 / float(spacing_mm[other]), axis=1) for line in (first, last))
-    seen = np.moveaxis(pixels, axis, 0)[[0, 1, -2, -1]].min(axis=0) > 0
+    seen = lines.min(axis=0) > 0
     reach = 2 * int(12 / float(spacing_mm[other])) + 1
     seen = ndimage.minimum_filter1d(seen.astype(np.uint8), reach, axis=1) > 0
     if seen.mean() < LEAST_SEEN:

@@ -204,7 +204,7 @@ def test_a_bundle_folder_gives_it_back_by_its_name(name, tmp_path):
 @pytest.mark.parametrize("name", NAMES)
 def test_folded_weights_give_the_same(name):
     network = spoilt(tiny(name))
-    network = network.to(memory_format=network.memory_format)
+    network = network.laid_out()
     images = noise(network)
     n_norms = sum(isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d) for module in network.modules())
     with torch.no_grad():
@@ -244,6 +244,16 @@ def test_a_stack_may_have_any_number_of_slices(name, n_slices):
     network = build(name, base=4, levels=4).eval()
     with torch.no_grad():
         assert network(torch.randn(2, 1, n_slices, 32, 32)).shape == (2, 4, n_slices, 32, 32)
+
+
+@pytest.mark.parametrize("name", STACKED)
+def test_a_stack_longer_than_what_is_computed_at_once_is_one_stack(name, monkeypatch):
+    network = spoilt(tiny(name))
+    stack = torch.randn(1, 1, 19, 32, 32)
+    with torch.no_grad():
+        in_parts = network(stack)
+        monkeypatch.setattr("ml.networks.network.AT_ONCE", 100)
+        np.testing.assert_allclose(in_parts, network(stack), atol=1e-5)
 
 
 @pytest.mark.parametrize("name", STACKED)
