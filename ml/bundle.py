@@ -26,6 +26,7 @@ UNET_WEIGHTS = "unet.safetensors"
 FINDER_FILES = ("hips.safetensors", "hips.json")
 REQUIRED_FILES = (UNET_WEIGHTS, *FINDER_FILES)
 MAX_BYTES = 16_000_000
+MOST_SURE = 30  # logit; beyond it a probability is 1 in float32
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
 
@@ -130,13 +131,16 @@ def unet_of(state: dict[str, Tensor], settings: dict[str, Any], name: str = "une
             planned = build(name, **settings).state_dict()
     except (ValueError, TypeError, ArithmeticError) as error:
         raise BundleError(f"there is no {name} with {settings}: {error}") from error
-    missing = [key for key in planned if key not in state and _is_kept(key) and not key.endswith("sure")]  # older have none
+    missing = [key for key in planned if key not in state and _is_kept(key) and key.rsplit(".", 1)[-1] != "sure"]  # older: none
     wrong = missing + [key for key in state if key not in planned]
     wrong += [key for key in state if key in planned and planned[key].shape != state[key].shape]
     if wrong:
         raise BundleError(f"the weights do not fit a {name} with {settings}: {wrong[0]} and {len(wrong) - 1} more")
     network = build(name, **settings)
     network.load_state_dict(state, strict=False)
+    for part in network.modules():
+        if isinstance(part, Network) and not ((part.sure >= 0) & (part.sure <= MOST_SURE)).all():
+            raise BundleError(f"how sure a {part.name} must be is {part.sure.tolist()}; each must be a logit of 0 to {MOST_SURE}")
     return network.laid_out().eval()
 
 
@@ -213,6 +217,11 @@ def check_finder(folder: Path, description: dict[str, Any]) -> None:
     """Refuse a bundle whose hip finder is missing or is not the one that it describes; raises BundleError."""
     for name in FINDER_FILES:
         _check_file(folder, description, name)
+
+
+def has_seen(description: dict[str, Any], fingerprint: str) -> bool:
+    """Whether a bundle's own record names a data set: it may have learnt from its patients."""
+    return fingerprint in json.dumps(description)
 
 
 def add_finder(folder: Path, source: Path) -> str:

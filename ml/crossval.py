@@ -5,7 +5,6 @@ Each fold of each network has a folder of its own, written completely or gone on
 
 import argparse
 import fcntl
-import json
 import math
 import multiprocessing
 import os
@@ -24,7 +23,7 @@ from tqdm import tqdm
 
 from ml import comparison, datasets, folds
 from ml.batches import AUGMENTATIONS
-from ml.bundle import BundleError, bundle_hash, describe
+from ml.bundle import BundleError, bundle_hash, describe, has_seen
 from ml.case_table import STARTED, read_rows, write_rows
 from ml.comparison_text import as_markdown, overview
 from ml.crossval_fold import BUNDLE, CASES, FOLD, FoldError, Job, make_bundle, read_fold, read_network, recipe, run_fold
@@ -195,7 +194,7 @@ def _start(folder: Path, data: DataSet) -> dict[str, str]:
         The bundle's own record names this data set: it may have learnt from the patients that are to test it.
     """
     description = describe(folder)
-    if data.fingerprint in json.dumps(description):
+    if has_seen(description, data.fingerprint):
         raise CrossValidationError(
             f"{folder} was made with this very data set; a network that starts from it would know its test patients. "
             "Choose another --start"

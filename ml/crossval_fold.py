@@ -30,9 +30,9 @@ from scoring.mri.overlap import compare_masks
 
 RECIPE = 5  # one more whenever the same settings come to mean another training or measurement
 CASES, FOLD, WEIGHTS, BUNDLE = "cases.csv", "fold.json", "weights.safetensors", "bundle"
-SAID = (
+SAID = (  # in `fold.json`
     "network", "fold", "splits_sha256", "fingerprint", "recipe", "steps", "training_s", "settings", "n_parameters",
-    "ms_per_slice", "calibration",
+    "ms_per_slice", "calibration", "sure",
 )  # fmt: skip
 
 
@@ -216,16 +216,22 @@ def read_fold(folder: Path) -> dict[str, Any]:
     Raises
     ------
     FoldError
-        The file is damaged.
+        The file is damaged, or an earlier version of this code made it, which trained or measured in another way.
     """
     path = folder / FOLD
     try:
         about = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise FoldError(f"{path} can't be read ({error}); delete this fold to make it anew") from error
     missing = [name for name in SAID if not isinstance(about, dict) or name not in about]
     if missing:
         raise FoldError(f"{path} can't be read (it has no {missing[0]}); delete this fold to make it anew")
+    made = about["recipe"].get("version") if isinstance(about["recipe"], dict) else None
+    if made != RECIPE:
+        raise FoldError(
+            f"{path} was made in another way, recipe {made}, not {RECIPE}. Results don't mix: choose another --out, or delete "
+            "this fold to make it anew"
+        )
     return dict(about)
 
 

@@ -65,7 +65,8 @@ def _join_fold(
     learnt = {label for case in data.cases if case.patient in set(fold.training) for label in case.labels}
     test = [case for case in data.cases if case.patient in set(fold.test)]
     validation = [example_of(case) for case in data.cases if case.patient in set(fold.validation)]
-    sure = make_sure(network.to(device), validation)
+    network.to(device)
+    sure = make_sure(network, validation) if any(one["sure"] for one in abouts) else {}
     measured = measure_fold(Ensemble.name, number, network, test, learnt, device)
     make_folder(out)
     write_rows(out / CASES, measured.rows)

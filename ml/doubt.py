@@ -16,7 +16,9 @@ def doubted(logits: Array, sure: Sequence[float]) -> Array:
 
     Of an effusion the network is sure somewhere; of the bright lining of a dry joint it is not, however large the part that it
     outlines. The threshold of each voxel can't tell them apart. As a hysteresis threshold this looks at the surest voxel of a
-    part, but nothing jumps: a part shrinks as that voxel becomes less sure, and is gone where it reaches half of `sure`.
+    part, but a part shrinks steadily as that voxel becomes less sure, and is gone where it reaches half of `sure`. No voxel of a
+    part falls below what makes it one. What jumps is what depends on whether two parts touch: a doubtful part that hangs on a
+    sure one stays whole.
 
     Parameters
     ----------
@@ -38,5 +40,6 @@ def doubted(logits: Array, sure: Sequence[float]) -> Array:
             highest = np.asarray(ndimage.maximum(logits[:, plane], parts, np.arange(n_parts + 1)))
             lacking = np.maximum(wanted - highest, 0).astype(np.float32)
             lacking[0] = 0  # what is no part
-            lowered[:, plane] -= lacking[parts]
+            least = np.where(parts > 0, np.float32(PART_LOGIT), -np.inf)
+            lowered[:, plane] = np.maximum(logits[:, plane] - lacking[parts], least)
     return lowered

@@ -60,4 +60,7 @@ def join(folders: list[Path], out: Path, made_by: str) -> str:
         for about in descriptions
     ]
     save_unet(out, network.eval(), made_by, {"members": members})
+    if any(one.sure.any() for one in networks):
+        note = f"how sure each must be does not hold for them together; `python -m ml calibrate {out} --version …` measures it"
+        print(f"python -m ml join: {note}", file=sys.stderr)
     return add_finder(out, folders[0]) if has_finder else bundle_hash(describe(out))

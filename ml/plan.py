@@ -114,13 +114,13 @@ def batch_shape(network: str, n_hips: int | None, n_slices: int | None, usual: t
 def begin(plan: Plan) -> Network:
     """A new network; where the plan starts from a bundle, one that says what the bundle's network says, if need be wider."""
     network = build(plan.network, base=plan.base)
+    kind = type(network)
     if plan.start:
         start = load_unet(Path(plan.start), describe(Path(plan.start)))
-        if start.name in type(network).grows_from:
-            start = type(network).around(start)
-        if start.name != plan.network:
+        if start.name not in (plan.network, *kind.grows_from):
             raise TrainingError(f"{plan.start} holds a {start.name}, not a {plan.network}; name it with --network")
         try:
+            start = start if start.name == plan.network else kind.around(start)
             widen(start, network, plan.seed)
         except ValueError as error:
             raise TrainingError(f"{plan.start} can't be the start of a {plan.network} of --base {plan.base}: {error}") from error

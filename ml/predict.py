@@ -165,7 +165,7 @@ def shares_of(network: nn.Module, stacks: Sequence[Array], device: torch.device,
 
     Each stack is a hip; what the network is nowhere sure of is drawn smaller (`ml.doubt`). Slices of all stacks go through
     together, `batch` at a time; a network of whole stacks sees one stack after the other. A GPU works in float32 without TF32,
-    and is waited for once, at the end.
+    and is waited for at the end alone.
     """
     lengths = [len(stack) for stack in stacks]
     if sum(lengths) == 0:
@@ -182,7 +182,7 @@ def shares_of(network: nn.Module, stacks: Sequence[Array], device: torch.device,
             images = send(part[None, None] if takes_stack else part[:, None], device).contiguous(memory_format=layout)
             answers.append(as_slices(network(images)).float())  # (slice, 4, row, column)
         logits = fetch(answers)
-    sure = network.sure.tolist() if isinstance(network, Network) else []
+    sure = fetch([network.sure]).tolist() if isinstance(network, Network) else []
     hips = [doubted(logits[end - length : end], sure) for end, length in zip(np.cumsum(lengths), lengths, strict=True)]
     return [torch.from_numpy(hip).sigmoid().numpy().swapaxes(0, 1) for hip in hips]
 

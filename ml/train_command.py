@@ -140,9 +140,9 @@ def synthetic(n_patients: int, folder: Path | None = None, first_seed: int = 0) 
     return Material(training, _stacks(VALIDATION_SEEDS, folder), origin)
 
 
-def validation_hips(n_patients: int) -> list[Example]:
-    """Whole hips of synthetic patients for validation: those that validate a training, and further ones."""
-    return _whole(_stacks(range(VALIDATION_SEEDS.start, VALIDATION_SEEDS.start + n_patients), None))
+def synthetic_hips(seeds: range) -> list[Example]:
+    """Whole hips of synthetic patients, without stray crops."""
+    return _whole(_stacks(seeds, None))
 
 
 def _stacks(seeds: range, folder: Path | None) -> list[Example]:

@@ -60,7 +60,7 @@ def networks_of(model: ModelVersion) -> list[BundledNetwork]:
     own = _mapping(model.description.get("unet"))
     members = _mapping(own.get("metrics")).get("members")
     described = [_mapping(member) for member in members] if isinstance(members, list) else []
-    return [_network(str(model), own, "")] + [
+    return [_network(str(model), own, "", _doubt(own))] + [
         _network(
             " ".join(_word(member.get(key)) for key in ("name", "version")).strip() or "a member",
             _mapping(member.get("unet")),
@@ -70,23 +70,24 @@ def networks_of(model: ModelVersion) -> list[BundledNetwork]:
     ]
 
 
-def _network(title: str, about: Described, sha256: str) -> BundledNetwork:
+def _network(title: str, about: Described, sha256: str, doubt: str = "") -> BundledNetwork:
     settings = [
         f"{key} {len(value) if isinstance(value, list) else value}" for key, value in _mapping(about.get("settings")).items()
-    ]
-    sure = _mapping(_mapping(about.get("metrics")).get("sure"))
-    doubt = [
-        f"{LABELS[key].lower()} that nowhere reaches a logit of {_word(sure[key])} is drawn smaller"
-        for key in LABELS
-        if sure.get(key)
     ]
     return BundledNetwork(
         title=title,
         kind=_word(about.get("network", "unet")),
-        settings=", ".join(settings + doubt),
+        settings=", ".join([*settings, *filter(None, [doubt])]),
         sha256=sha256,
         measured=tuple(_measured(_mapping(about.get("metrics")))),
     )
+
+
+def _doubt(about: Described) -> str:
+    """What is drawn smaller where the network is not sure of it (`ml.doubt`); the members of an ensemble doubt nothing."""
+    sure = _mapping(_mapping(about.get("metrics")).get("sure")).get("synovitis")
+    is_logit = type(sure) in (int, float) and sure > 0  # type: ignore[operator]
+    return f"synovitis that nowhere reaches a logit of {sure:g} is drawn smaller" if is_logit else ""
 
 
 def _measured(metrics: Described) -> Iterator[Measured]:
@@ -110,7 +111,7 @@ def _mapping(value: object) -> Described:
 
 
 def _word(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value) if isinstance(value, str | int) else ""
+    return str(value) if isinstance(value, str | int) else ""
 
 
 def shipped(is_read: bool = False) -> BundleFiles | None:

@@ -12,7 +12,8 @@ from ml.networks.network import Network, as_slices, as_stacks, by_parts
 class Ensemble(Network):
     """The mean of what several trained networks say: each is wrong in places of its own. It is joined, not trained.
 
-    Slices that are given without their stack, (B, 1, H, W), are stacks of one.
+    Slices that are given without their stack, (B, 1, H, W), are stacks of one. How sure the members must be (`sure`) is no
+    matter: it is measured of what they say together.
 
     Parameters
     ----------

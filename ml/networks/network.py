@@ -31,7 +31,7 @@ class Network(nn.Module):
     multiple : rows and columns must be divisible by this
     head : the last convolution; its output is the logits
     sure : float32, shape (4,), a logit for each label, kept with the weights: `ml.doubt.doubted` lowers what never reaches it;
-        0, as of a new network: nothing is lowered
+        0, as of a new network or of weights that hold none: nothing is lowered
     """
 
     name: ClassVar[str]
@@ -98,6 +98,10 @@ class Network(nn.Module):
     def laid_out(self) -> Self:
         """The network itself, its weights laid out as is fastest."""
         return self.to(memory_format=self.memory_format)  # type: ignore[call-overload, no-any-return]
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
+        state_dict.setdefault(f"{prefix}sure", torch.zeros(len(LABELS)))  # weights of before there was doubt
+        super()._load_from_state_dict(state_dict, prefix, *others)
 
     def output_layers(self) -> "list[nn.Conv1d | nn.Conv2d | nn.Conv3d]":
         """The convolutions that give logits."""

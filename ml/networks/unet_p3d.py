@@ -9,6 +9,8 @@ from ml.networks.network import Convolution, as_slices, as_stacks, with_neighbou
 from ml.networks.unet import UNet
 from ml.networks.unet25d import UNet25D
 
+LITTLE = 0.05  # of the usual random weights: training begins within the slices
+
 
 class UNetP3D(UNet25D):
     """A 2.5D U-Net with a convolution across the slices after each of its deep encoder blocks.
@@ -68,6 +70,8 @@ class Across(nn.Module):
         super().__init__()
         self.look = Convolution(3 * width, width, kernel=1)
         self.add = nn.Conv2d(width, width, 1, bias=False)
+        with torch.no_grad():
+            self.add.weight *= LITTLE
 
     def forward(self, slices: Tensor, n_hips: int) -> Tensor:
         """(hip × slice, C, H, W) → the same shape"""

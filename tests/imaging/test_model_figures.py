@@ -64,8 +64,14 @@ def test_an_ensemble_says_what_it_does_together_and_what_each_member_does():
 def test_what_is_doubted_is_said():
     (network,) = of(SINGLE | {"metrics": {"sure": {"synovitis": 9.0}}})
     assert network.settings == "base 16, levels 4, synovitis that nowhere reaches a logit of 9 is drawn smaller"
-    for nothing in ({"synovitis": 0.0}, {}, [9.0], {"other": 3}):
+    for nothing in ({"synovitis": 0.0}, {}, [9.0], {"other": 3}, *({"synovitis": odd} for odd in (-1, True, "9", [9], None))):
         assert of(SINGLE | {"metrics": {"sure": nothing}})[0].settings == "base 16, levels 4"
+
+
+def test_the_members_of_an_ensemble_doubt_nothing():
+    member = SINGLE | {"metrics": {"sure": {"synovitis": 7.0}}}
+    own, first = of({"network": "ensemble", "settings": {}, "metrics": {"members": [{"unet": member}]}})
+    assert (own.settings, first.settings) == ("", "base 16, levels 4")
 
 
 @pytest.mark.parametrize(

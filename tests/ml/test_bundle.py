@@ -8,12 +8,11 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from ml import bundle, calibrate_command
+from ml import bundle, calibrate_command, evaluate, interval_command, train_command
 from ml.__main__ import main
-from ml.batches import Example
 from ml.hips import load_finder
 from ml.networks.unet import UNet
-from tests.ml.toys import make_stack
+from tests.ml.test_crossval import make_data
 
 pytestmark = pytest.mark.skipif(not bundle.DEFAULT.joinpath("hips.json").exists(), reason="the hip finder is not there")
 
@@ -166,19 +165,71 @@ def test_a_bundle_made_before_networks_were_sure_lowers_nothing(tmp_path):
     assert not bundle.load_unet(tmp_path, bundle.describe(tmp_path)).sure.any()
 
 
-def test_calibrate_makes_a_bundle_sure_and_forgets_what_was_measured_before(tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def measured(monkeypatch):
+    """`make_sure` as it would be with enough hips: it keeps what it is given and says 7.5."""
+    seen = []
+
+    def made_sure(network, hips):
+        seen.extend(hips)
+        network.sure[3] = 7.5
+        return {"synovitis": 7.5}
+
+    monkeypatch.setattr(calibrate_command, "make_sure", made_sure)
+    return seen
+
+
+def test_calibrate_makes_a_bundle_sure_and_forgets_what_was_measured_before(tmp_path, monkeypatch, capsys, measured):
     bundle.save_unet(tmp_path, UNet(base=4).eval(), "a test", {"steps": 3, "first_generator": {"old": 1}})
-    before = bundle.describe(tmp_path)["files"]
-    hips = [Example(make_stack(seed)) for seed in range(2)]
-    monkeypatch.setattr(calibrate_command, "validation_hips", lambda n: hips[:n])
-    assert main(["calibrate", str(tmp_path), "--patients", "2"]) == 0
+    before = bundle.bundle_hash(bundle.describe(tmp_path))
+    monkeypatch.setattr(calibrate_command, "synthetic_hips", list)
+    assert main(["calibrate", str(tmp_path), "--patients", "2", "--version", "9"]) == 0
+    assert measured == [15_000, 15_001]
     about = bundle.describe(tmp_path)
-    metrics = about["unet"]["metrics"]
-    assert set(metrics) == {"steps", "sure"}
-    assert about["unet"]["command"] == f"a test && python -m ml calibrate {tmp_path} --patients 2"
-    assert bundle.load_unet(tmp_path, about).sure.tolist() == [0, 0, 0, metrics["sure"]["synovitis"]]
-    assert about["files"] != before or metrics["sure"]["synovitis"] == 0
+    assert about["version"] == "9"
+    origin = {"name": "2 synthetic patients", "first_seed": 15_000, "n_hips": 2}
+    assert about["unet"]["metrics"] == {"steps": 3, "sure": {"synovitis": 7.5}, "sure_measured_on": origin}
+    assert about["unet"]["command"] == f"a test && python -m ml calibrate {tmp_path} --patients 2 --version 9"
+    assert bundle.load_unet(tmp_path, about).sure.tolist() == [0, 0, 0, 7.5]
+    assert bundle.bundle_hash(about) != before
     assert bundle.bundle_hash(about) in capsys.readouterr().out
+
+
+def test_calibrate_takes_a_data_set_that_the_bundle_never_saw(tmp_path, capsys, measured):
+    data = make_data(tmp_path / "data")
+    for folder, fingerprint in (("fresh", "other"), ("seen", data.fingerprint)):
+        bundle.save_unet(tmp_path / folder, UNet(base=4).eval(), "a test", {"data": {"fingerprint": fingerprint}})
+    arguments = ["--dataset", str(tmp_path / "data"), "--version", "2"]
+    assert main(["calibrate", str(tmp_path / "seen"), *arguments]) == 2
+    assert "was made with this very data set" in capsys.readouterr().err
+    assert measured == []
+    assert main(["calibrate", str(tmp_path / "fresh"), *arguments]) == 0
+    assert len(measured) == 4
+    said = bundle.describe(tmp_path / "fresh")["unet"]["metrics"]["sure_measured_on"]
+    assert said == {"name": "toys", "fingerprint": data.fingerprint, "n_hips": 4}
+
+
+def test_calibrate_refuses_too_few_hips(tmp_path, capsys):
+    make_data(tmp_path / "data")
+    bundle.save_unet(tmp_path / "bundle", UNet(base=4).eval(), "a test", {})
+    arguments = [str(tmp_path / "bundle"), "--dataset", str(tmp_path / "data"), "--version", "2"]
+    assert main(["calibrate", *arguments]) == 2
+    assert "too few" in capsys.readouterr().err
+
+
+def test_what_calibrates_is_apart_from_what_validates_and_tests():
+    calibrating = range(calibrate_command.FIRST_SEED, calibrate_command.FIRST_SEED + calibrate_command.MAX_PATIENTS)
+    assert interval_command.VALIDATION_SEED + 1000 < calibrating.start > train_command.VALIDATION_SEEDS.stop
+    assert calibrating.stop <= evaluate.FIRST_TEST_SEED
+
+
+@pytest.mark.parametrize("sure", [float("nan"), float("inf"), -1.0, 31.0])
+def test_a_bundle_that_must_be_sure_beyond_all_measure_is_refused(tmp_path, sure):
+    network = UNet(base=4).eval()
+    network.sure[3] = sure
+    bundle.save_unet(tmp_path, network, "a test", {})
+    with pytest.raises(bundle.BundleError, match="each must be a logit of 0 to 30"):
+        bundle.load_unet(tmp_path, bundle.describe(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -192,7 +243,7 @@ def test_calibrate_makes_a_bundle_sure_and_forgets_what_was_measured_before(tmp_
 def test_what_can_t_be_calibrated_is_refused_in_one_line(tmp_path, capsys, arguments, why):
     bundle.save_unet(tmp_path, UNet(base=4).eval(), "a test", {})
     before = (tmp_path / bundle.UNET_WEIGHTS).read_bytes()
-    assert main(["calibrate", *(word.format(bundle=tmp_path) for word in arguments)]) == 2
+    assert main(["calibrate", "--version", "2", *(word.format(bundle=tmp_path) for word in arguments)]) == 2
     said = capsys.readouterr().err
     assert why in said
     assert said.count("\n") == 1
@@ -202,4 +253,4 @@ def test_what_can_t_be_calibrated_is_refused_in_one_line(tmp_path, capsys, argum
 @pytest.mark.parametrize("n", ["0", "-3", "10001"])
 def test_calibrate_takes_patients_for_validation_alone(tmp_path, n):
     with pytest.raises(SystemExit):
-        main(["calibrate", str(tmp_path), "--patients", n])
+        main(["calibrate", str(tmp_path), "--version", "2", "--patients", n])

@@ -1,13 +1,15 @@
 """Where lesions are cut: by Dice, and among cuts that are as good, by volume; and how sure of synovitis a network must be."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from ml import assess
 from ml.batches import Example
-from ml.calibrate import AS_GOOD, SHIFTS, SURE, best_shift, calibrate, make_sure
-from ml.labels import BME_PLANE, SYNOVITIS_PLANE
+from ml.calibrate import AS_GOOD, SHIFTS, best_shift, best_sure, calibrate, make_sure
+from ml.labels import BME_PLANE, SYNOVITIS, SYNOVITIS_PLANE
 from ml.networks import build
 from tests.ml.test_doubt import hip
 from tests.ml.toys import make_stack
@@ -84,36 +86,46 @@ def test_nothing_to_choose_by_changes_nothing():
     assert torch.equal(network.head.bias, before)
 
 
+WET = Example(make_stack(0))
+DRY = Example(replace(WET.stack, masks=WET.stack.masks & np.uint8(255 - SYNOVITIS)))
+
+
 def surest(monkeypatch, hips):
-    """What `make_sure` says and leaves in a network that says (peak, whether there is an effusion) of each hip."""
+    """What `make_sure` says and leaves in a network that says (peak, whether that is true) of each hip."""
     said = iter([(hip(peak), (hip(peak) > 0) & is_wet) for peak, is_wet in hips])
     monkeypatch.setattr(assess, "hip_logits", lambda *_: next(said))
     network = build("unet", base=4).eval()
     network.sure[SYNOVITIS_PLANE] = 99.0  # of an earlier calibration
-    return make_sure(network, [Example(make_stack(0))] * len(hips)), network.sure.tolist()
+    return make_sure(network, [WET if is_wet else DRY for _, is_wet in hips]), network.sure.tolist()
 
 
 @pytest.mark.parametrize(
     ("hips", "wanted"),
     [
         ([(11.0, True), (12.0, True), (3.0, False), (3.5, False)], 7.0),  # half of it is more than what is made up reaches
-        ([(11.0, True), (12.0, True), (-6.0, False)], 0.0),  # nothing is made up
-        ([(4.0, True), (4.0, True), (4.0, True), (3.9, False)], 0.0),  # three effusions would be lost for one that is made up
-        ([(10.0, False), (3.0, False)], SURE[-1]),
+        ([(11.0, True), (12.0, True), (-6.0, False), (-6.0, False)], 0.0),  # nothing is made up
+        ([(4.0, True), (4.0, True), (3.9, False), (3.9, False), (3.9, False)], 0.0),  # effusions would be lost, however few
+        ([(20.0, True), (1.9, False)], 4.0),  # of those that serve as well the lowest
     ],
 )
 def test_how_sure_of_synovitis_is_what_serves_the_hips_best(monkeypatch, hips, wanted):
-    found, kept = surest(monkeypatch, hips)
+    found, kept = surest(monkeypatch, hips * 3)
     assert found == {"synovitis": wanted}
     assert kept == [0.0, 0.0, 0.0, wanted]
 
 
-def test_of_values_that_serve_as_well_the_lowest_is_taken(monkeypatch):
-    found, _ = surest(monkeypatch, [(20.0, True), (1.9, False)])
-    assert found == {"synovitis": 4.0}
+@pytest.mark.parametrize("hips", [[(10.0, False)] * 9, [(10.0, True)] * 9, [(10.0, True)] * 9 + [(3.0, False)] * 2, []])
+def test_too_few_hips_of_either_kind_change_nothing(monkeypatch, hips):
+    found, kept = surest(monkeypatch, hips)
+    assert (found, kept) == ({}, [0.0] * 4)
+
+
+def test_what_it_may_cost_hips_with_synovitis_is_little():
+    served = np.array([[0.8, 0.79, 0.7], [0.8, 0.79, 0.7], [0.1, 0.5, 1.0], [0.1, 0.5, 1.0]])
+    assert best_sure(served, np.array([True, True, False, False])) == 1
 
 
 def test_nobody_is_made_sure_by_hips_whose_synovitis_was_not_annotated():
     network = build("unet", base=4).eval()
-    assert make_sure(network, [Example(make_stack(0), labels=("bme",))]) == {}
+    assert make_sure(network, [replace(one, labels=("bme",)) for one in (WET, DRY)] * 3) == {}
     assert not network.sure.any()

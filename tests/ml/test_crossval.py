@@ -165,8 +165,14 @@ def test_rows_that_can_not_answer_together_are_refused(refused, rows, why):
     assert why in refused("--join", *rows)
 
 
-def test_a_loss_that_favours_lesions_is_calibrated_on_the_validation_patients(done, tmp_path):
+def test_a_loss_that_favours_lesions_is_calibrated_on_the_validation_patients(done, tmp_path, monkeypatch):
     """As `ml train` does; the plain loss is not."""
+
+    def made_sure(network, hips):
+        network.sure[3] = 7.5
+        return {"synovitis": 7.5, "hips": len(hips)}
+
+    monkeypatch.setattr(crossval_fold, "make_sure", made_sure)
     out = tmp_path / "out"
     arguments = [*done[1], "--networks", "unet", "--loss", "small-lesions", "--out", str(out)]
     assert crossval.command(arguments) == 0
@@ -174,8 +180,8 @@ def test_a_loss_that_favours_lesions_is_calibrated_on_the_validation_patients(do
     shifts = json.loads((folder / "fold.json").read_text())["shifts"]
     assert set(shifts) == {"bme", "synovitis"}
     network = crossval_fold.read_network(folder)
-    sure = json.loads((folder / "fold.json").read_text())["sure"]
-    assert network.sure.tolist() == [0, 0, 0, sure["synovitis"]]
+    assert json.loads((folder / "fold.json").read_text())["sure"] == {"synovitis": 7.5, "hips": 1}
+    assert network.sure.tolist() == [0, 0, 0, 7.5]
     bias = network.head.bias.detach()
     trained = json.loads((done[0] / "out" / "unet" / "fold_1" / "fold.json").read_text())
     assert trained["shifts"] == trained["sure"] == {}
@@ -271,6 +277,15 @@ def test_a_fold_that_can_t_be_read_is_named(done, tmp_path, capsys, written):
     (out / "unet" / "fold_1" / "fold.json").write_bytes(written)
     assert crossval.command([*done[1], "--out", str(out)]) == 2
     assert f"{Path('unet', 'fold_1', 'fold.json')} can't be read" in capsys.readouterr().err
+
+
+def test_folds_of_another_recipe_are_no_part_of_tables_made_now(done, tmp_path, capsys):
+    out = shutil.copytree(done[0] / "out", tmp_path / "out")
+    path = out / "unet3d" / "fold_2" / "fold.json"
+    about = json.loads(path.read_text())
+    path.write_text(json.dumps(about | {"recipe": about["recipe"] | {"version": 4}}))
+    assert crossval.command([*done[1], "--networks", "unet", "--out", str(out)]) == 2
+    assert "recipe 4, not 5. Results don't mix" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("entry", ["ensemble", "unet3d"])

@@ -54,7 +54,18 @@ def test_the_rim_of_a_doubtful_part_goes_with_it():
     """Outlines for an interval are cut at probability 0.3 too: a part that is gone leaves no ring there."""
     logits = hip(3.0)
     assert (logits[:, SYNOVITIS_PLANE] > -0.8).any()
-    assert (doubted(logits, SURE)[:, SYNOVITIS_PLANE] <= -0.85).all()
+    assert (doubted(logits, SURE)[:, SYNOVITIS_PLANE] <= np.float32(-0.85)).all()
+
+
+def test_a_voxel_at_the_border_of_a_part_hardly_moves_with_it():
+    logits = hip(6.0)
+    rows = logits[3, SYNOVITIS_PLANE, 15]
+    at = int((rows > -0.85).argmax())
+    changed = []
+    for value in (-0.85 - 1e-5, -0.85 + 1e-5):
+        logits[3, SYNOVITIS_PLANE, 15, at] = value
+        changed.append(doubted(logits, SURE))
+    assert np.abs(changed[0] - changed[1]).max() < 1e-4
 
 
 @pytest.mark.parametrize("sure", [[0.0] * 4, []])

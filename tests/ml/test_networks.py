@@ -13,6 +13,7 @@ from ml.losses import segmentation_loss
 from ml.networks import NETWORKS, Network, build, unet3d, unet25d, unet_p3d
 from ml.networks.network import RARE_LOGIT, Convolution3D, as_slices
 from ml.networks.unet_pointrend import PointHead, UNetPointRend, sample, uncertainty
+from ml.plan import Plan, TrainingError, begin
 from tests.ml.toys import make_stack
 
 NAMES = tuple(NETWORKS)
@@ -302,6 +303,19 @@ def test_a_pseudo_3d_unet_around_another_says_what_the_other_says(name):
         wanted = other(images if other.takes_stack else as_slices(images))
         np.testing.assert_allclose(as_slices(around(images)), as_slices(wanted), atol=1e-5)
     assert around.settings == {**other.settings, "reach": 1, "mixed": 3}
+
+
+def test_a_pseudo_3d_unet_has_a_few_more_parameters_than_a_unet():
+    """Three of its levels look across: a 1 × 1 convolution over three slices, its normalisation and one back, of 64, 128, 256."""
+    with torch.device("meta"):
+        flat, deep = build("unet25d", base=16), build("unet_p3d", base=16)
+    assert n_parameters(deep) - n_parameters(flat) == sum(3 * width**2 + 2 * width + width**2 for width in (64, 128, 256))
+
+
+def test_a_shallow_unet_can_t_become_a_pseudo_3d_unet(tmp_path):
+    bundle.save_unet(tmp_path, build("unet", base=4, levels=1), "a test", {})
+    with pytest.raises(TrainingError, match="can't be the start of a unet_p3d"):
+        begin(Plan(steps=1, network="unet_p3d", base=4, start=str(tmp_path)))
 
 
 @pytest.mark.parametrize("mixed", [1, 3])

@@ -7,6 +7,7 @@ import torch
 from ml import bundle as bundle_module
 from ml import labels, predict, tidy
 from ml.bundle import Bundle, folded
+from ml.doubt import doubted
 from ml.hips import FoundHip
 from ml.networks import NETWORKS, build
 from ml.phantom import generate
@@ -82,6 +83,7 @@ def seasoned(name):
     for _ in range(3):
         network(images * torch.rand(1) * 3)
     network.shift_logits([2.5] * 4)
+    network.sure += 0.5
     return folded(network.eval())
 
 
@@ -105,6 +107,26 @@ def test_each_hip_has_the_same_answer_alone_and_beside_the_other(volume, finder,
     for hip in hips:
         alone = predict.probabilities(volume, bundle, [hip], "cpu", 8)
         np.testing.assert_allclose(alone[hip.side], both[hip.side], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["unet", "unet25d", "ensemble"])
+def test_what_a_network_is_not_sure_of_in_a_hip_is_lowered(name):
+    members = [{"name": kind, "base": 4} for kind in ("unet", "unet25d")]
+    network = seasoned(name) if name != "ensemble" else build(name, members=members).eval()
+    network.shift_logits([2.5] * 4)
+    rng = np.random.default_rng(0)
+    stacks = [rng.normal(0, 1, (n, 128, 160)).astype(np.float32) for n in (5, 0, 9)]
+    network.sure.zero_()
+    bare = predict.shares_of(network, stacks, torch.device("cpu"), 4)
+    logits = [np.log(shares / (1 - shares)).swapaxes(0, 1) for shares in bare]
+    peak = max(float(hip[:, 3].max()) for hip in logits if len(hip))
+    network.sure[3] = peak + 1
+    found = predict.shares_of(network, stacks, torch.device("cpu"), 4)
+    for shares, hip, before in zip(found, logits, bare, strict=True):
+        wanted = 1 / (1 + np.exp(-doubted(hip, [0, 0, 0, peak + 1]).swapaxes(0, 1)))
+        np.testing.assert_allclose(shares, wanted, atol=1e-4)
+        np.testing.assert_array_equal(shares[:3], before[:3])
+        assert not len(hip) or (shares[3] < before[3]).any()
 
 
 def test_the_score_is_the_same_whatever_the_batch():
