@@ -135,9 +135,8 @@ def test_the_results_that_the_demo_shows_are_complete(coordinator):
     assert page.count("/models/comparisons/") >= len(COMPARISONS)
     newest = CrossValidation.objects.order_by("-pk").first()
     detail = coordinator.get(reverse("imaging:cross-validation", args=[newest.pk])).content.decode()
-    assert "U-Net, started from a bundle" in detail
-    assert "3D U-Net" in detail
-    assert "learning rate 0.0004, loss small-lesions" in detail
+    assert "Pseudo-3D U-Net, started from a bundle" in detail
+    assert "learning rate 0.0002, loss small-lesions" in detail
     hips = coordinator.get(reverse("imaging:cross-validation-hips", args=[newest.pk])).content.decode()
     assert "1–50 of 230" in hips
 

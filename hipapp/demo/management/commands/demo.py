@@ -17,7 +17,7 @@ from hipapp.demo.people import api_token, make_people, sign_ins
 from hipapp.demo.processes import HOST, PORT, Workers, end_on_sigterm, log_path, port_is_free, serve
 from hipapp.imaging.services.cross_validations import import_cross_validation
 
-COMPARISONS = [settings.BASE_DIR / "docs" / name for name in ("cross-validation", "cross-validation-2")]
+COMPARISONS = [settings.BASE_DIR / "docs" / name for name in ("cross-validation", "cross-validation-2", "cross-validation-3")]
 
 
 class Command(BaseCommand):
