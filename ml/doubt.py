@@ -35,11 +35,12 @@ def doubted(logits: Array, sure: Sequence[float]) -> Array:
     """
     lowered = logits.copy()
     for plane, wanted in enumerate(sure):
-        parts, n_parts = ndimage.label(logits[:, plane] > PART_LOGIT, TOUCHING) if wanted > 0 else (None, 0)
-        if n_parts:
-            highest = np.asarray(ndimage.maximum(logits[:, plane], parts, np.arange(n_parts + 1)))
-            lacking = np.maximum(wanted - highest, 0).astype(np.float32)
-            lacking[0] = 0  # what is no part
-            least = np.where(parts > 0, np.float32(PART_LOGIT), -np.inf)
-            lowered[:, plane] = np.maximum(logits[:, plane] - lacking[parts], least)
+        if wanted <= 0:
+            continue
+        said = logits[:, plane]
+        parts, n_parts = ndimage.label(said > PART_LOGIT, TOUCHING)
+        places = np.arange(1, n_parts + 1)
+        highest = np.asarray(ndimage.maximum(said, parts, places), np.float32) if n_parts else np.zeros(0, np.float32)
+        lacking = np.concatenate([[0], np.maximum(wanted - highest, 0)]).astype(np.float32)  # 0 is what is no part
+        lowered[:, plane] = np.where(parts > 0, np.maximum(said - lacking[parts], np.float32(PART_LOGIT)), said)
     return lowered

@@ -1,6 +1,6 @@
 """2.5D U-Net: the article's U-Net, which sees each slice between the slices beside it."""
 
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -22,7 +22,7 @@ class UNet25D(UNet):
     """
 
     name = "unet25d"
-    grows_from = ("unet",)
+    grows_from: ClassVar[tuple[str, ...]] = ("unet",)
     takes_stack = True
     memory_format = torch.contiguous_format  # its weights have four dimensions, its images five
 

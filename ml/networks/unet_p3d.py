@@ -1,6 +1,6 @@
 """Pseudo-3D U-Net: a 2.5D U-Net whose deep levels look across the slices too."""
 
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +29,7 @@ class UNetP3D(UNet25D):
     """
 
     name = "unet_p3d"
-    grows_from = ("unet", "unet25d")
+    grows_from: ClassVar[tuple[str, ...]] = ("unet", "unet25d")
 
     def __init__(self, base: int = 16, levels: int = 4, reach: int = 1, mixed: int = 3) -> None:
         if not 0 < mixed <= levels + 1:
