@@ -6,7 +6,7 @@ import torch
 from ml.networks import build
 from ml.networks.widen import widen
 
-SIZES = {"unet3d": (1, 1, 8, 32, 32)}
+SIZES = dict.fromkeys(("unet3d", "unet25d", "unet_p3d"), (1, 1, 8, 32, 32))
 
 
 def trained(name: str, base: int) -> torch.nn.Module:
@@ -19,7 +19,7 @@ def trained(name: str, base: int) -> torch.nn.Module:
     return network.eval()
 
 
-@pytest.mark.parametrize("name", ["unet", "unetpp", "attention_unet", "unet3d"])
+@pytest.mark.parametrize("name", ["unet", "unetpp", "attention_unet", "unet25d", "unet_p3d", "unet3d"])
 @pytest.mark.parametrize("times", [2, 3])
 def test_a_wider_network_says_the_same(name: str, times: int) -> None:
     narrow = trained(name, 4)
