@@ -69,8 +69,8 @@ class Network(nn.Module):
 
     @classmethod
     def around(cls, network: Any) -> Self:
-        """One that says what a network of another kind says, one of `grows_from`."""
-        raise NotImplementedError
+        """One that says what a network of another kind says, one of `grows_from`; ValueError for any other."""
+        raise ValueError(f"a {cls.name} can't begin with what a {network.name} says")
 
     def loss(self, images: Tensor, targets: Tensor, criterion: Criterion, extra: Extra | None = None) -> Tensor:
         """The loss of a batch, from one pass through the network.
